@@ -1,0 +1,83 @@
+//! Accounts: who may book on account, and how to reach them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    envelope::AggregateVersion,
+    id::AccountId,
+    topic::{Cleanup, Topic},
+};
+
+/// The `ce_source` of this context's events.
+pub const SOURCE: &str = "/hotel/accounts";
+
+/// The last document of each account. Compacted, since it holds personal data.
+pub const ACCOUNT: Topic = Topic { name: "hotel.accounts.account.v1", partitions: 4, cleanup: Cleanup::Collection };
+
+/// Every topic of this context.
+pub const TOPICS: &[Topic] = &[ACCOUNT];
+
+/// What can happen to an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccountEvent {
+    /// It was opened.
+    AccountOpened,
+    /// Its holder's name, address or email changed.
+    AccountDetailsChanged,
+    /// It was closed; nothing can be booked on it any more.
+    AccountClosed,
+}
+
+impl AccountEvent {
+    /// The `ce_type`.
+    pub fn ty(self) -> &'static str {
+        match self {
+            Self::AccountOpened => "hotel.accounts.AccountOpened.v1",
+            Self::AccountDetailsChanged => "hotel.accounts.AccountDetailsChanged.v1",
+            Self::AccountClosed => "hotel.accounts.AccountClosed.v1",
+        }
+    }
+}
+
+/// An account as Accounts tells it: the answer to a `GET`, and the value of each event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AccountDocument {
+    /// Its id.
+    pub account_id: AccountId,
+    /// Its version.
+    pub version: AggregateVersion,
+    /// Whether it can be booked on.
+    pub status: AccountStatus,
+    /// Its holder's name.
+    pub name: String,
+    /// Where its holder lives.
+    pub address: Address,
+    /// Where its holder gets mail.
+    pub email: String,
+}
+
+/// Whether an account can be booked on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum AccountStatus {
+    /// It can.
+    Open,
+    /// It cannot, and never will again.
+    Closed,
+}
+
+/// A postal address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Address {
+    /// Street and house number.
+    pub street: String,
+    /// Postal code; empty where there are none.
+    #[serde(default)]
+    pub postal_code: String,
+    /// Town.
+    pub city: String,
+    /// Country, as the two capital letters of ISO 3166-1.
+    pub country: String,
+}

@@ -1,0 +1,16 @@
+//! Outside Data: what the contexts tell the world.
+//!
+//! [`envelope`] is the part that any outbox could use: CloudEvents headers, trace context and the position in the
+//! write-ahead log. It knows no domain, and nothing else of this crate is used by the outbox relay. A module for each
+//! context follows, with its documents, event types and topics. There is no I/O here, and no database.
+
+pub mod accounts;
+pub mod direct_booking;
+pub mod envelope;
+pub mod id;
+pub mod money;
+pub mod read_after;
+pub mod topic;
+
+pub use read_after::ReadAfter;
+pub use topic::{Cleanup, Topic};

@@ -1,0 +1,97 @@
+//! Telling those who wait that something was applied.
+
+use std::time::Duration;
+
+use tokio::{sync::watch, time::Instant};
+
+/// Rings after each commit of an intake in this process. Cheap to clone; all clones share it.
+#[derive(Clone)]
+pub struct Applied {
+    commits: watch::Sender<u64>,
+    /// How often a condition is looked at again without a ring: another process may have applied what is awaited.
+    look_again: Duration,
+}
+
+impl Default for Applied {
+    fn default() -> Self {
+        Self { commits: watch::Sender::new(0), look_again: Duration::from_millis(100) }
+    }
+}
+
+impl Applied {
+    /// Nothing applied yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Wakes all who wait.
+    pub fn ring(&self) {
+        self.commits.send_modify(|commits| *commits = commits.wrapping_add(1));
+    }
+
+    /// Waits until `condition` holds, looking at it at once and after each commit. `false` when it does not hold by the
+    /// deadline.
+    ///
+    /// # Errors
+    /// The condition's own.
+    pub async fn wait_until<E>(
+        &self,
+        deadline: Instant,
+        mut condition: impl AsyncFnMut() -> Result<bool, E>,
+    ) -> Result<bool, E> {
+        let mut commits = self.commits.subscribe();
+        loop {
+            // Marked as seen before looking, so that a commit while looking is not missed.
+            commits.mark_unchanged();
+            if condition().await? {
+                return Ok(true);
+            }
+            if Instant::now() >= deadline {
+                return Ok(false);
+            }
+            // The sender lives in self, so changed() cannot fail; and a time-out just means to look again.
+            let _ = tokio::time::timeout_at(deadline.min(Instant::now() + self.look_again), commits.changed()).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{cell::Cell, convert::Infallible};
+
+    fn only_rings() -> Applied {
+        Applied { look_again: Duration::from_secs(3600), ..Applied::new() }
+    }
+
+    #[tokio::test]
+    async fn a_commit_wakes_those_who_wait() {
+        let (applied, done) = (only_rings(), Cell::new(false));
+        let deadline = Instant::now() + Duration::from_secs(3600);
+        let wait = applied.wait_until(deadline, async || Ok::<_, Infallible>(done.get()));
+        let commit = async {
+            tokio::task::yield_now().await;
+            done.set(true);
+            applied.ring();
+        };
+        assert_eq!(tokio::join!(wait, commit).0, Ok(true));
+    }
+
+    #[tokio::test]
+    async fn the_wait_ends_at_the_deadline() {
+        let deadline = Instant::now() + Duration::from_millis(20);
+        assert_eq!(only_rings().wait_until(deadline, async || Ok::<_, Infallible>(false)).await, Ok(false));
+        assert!(Instant::now() >= deadline);
+    }
+
+    #[tokio::test]
+    async fn what_another_process_applied_is_seen_without_a_ring() {
+        let (looks, deadline) = (Cell::new(0), Instant::now() + Duration::from_secs(3600));
+        let applied = Applied { look_again: Duration::from_millis(1), ..Applied::new() };
+        let condition = async || {
+            looks.set(looks.get() + 1);
+            Ok::<_, Infallible>(looks.get() == 3)
+        };
+        assert_eq!(applied.wait_until(deadline, condition).await, Ok(true));
+    }
+}

@@ -1,0 +1,39 @@
+//! What the owner of an intake provides.
+
+use contracts::Topic;
+use tokio_postgres::Transaction;
+
+use crate::{Delivery, Undecodable};
+
+/// A projection or a reactor: turns messages into effects in PostgreSQL.
+///
+/// Kafka may deliver a message twice, and a compacted topic may leave versions out. The intake's offsets keep a message
+/// from being applied twice; that a row takes only a higher version is for [`Handler::apply`] to see to.
+pub trait Handler: Send + Sync + 'static {
+    /// What [`Handler::decode`] makes of a message.
+    type Event: Send + Sync + 'static;
+
+    /// Its name, under which its offsets are kept. Another name is another handler, which starts at the beginning.
+    fn name(&self) -> &'static str;
+
+    /// The topics that it reads.
+    fn topics(&self) -> &'static [Topic];
+
+    /// Reads a message, without any I/O. `Ok(None)`: of no interest.
+    ///
+    /// # Errors
+    /// When it can never be read; it is then set aside and the rest flows.
+    fn decode(&self, delivery: &Delivery) -> Result<Option<Self::Event>, Undecodable>;
+
+    /// Applies a batch in the order given, with as few statements as it can. Events of one partition are in order;
+    /// a batch can hold an aggregate more than once.
+    ///
+    /// # Errors
+    /// When a statement fails; the transaction is then rolled back, and what is permanent is told from what passes by
+    /// the error's SQLSTATE.
+    fn apply(
+        &self,
+        transaction: &Transaction<'_>,
+        events: &[Self::Event],
+    ) -> impl Future<Output = Result<(), tokio_postgres::Error>> + Send;
+}
