@@ -1,16 +1,14 @@
 //! Readiness: what a service depends on, and for each part whether it is there, with the reason when it is not.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
+use tokio::sync::watch;
 
 /// The states of all parts of one service. Cheap to clone; all clones share them.
 #[derive(Clone, Default)]
 pub struct Health {
-    parts: Arc<Mutex<BTreeMap<String, State>>>,
+    parts: watch::Sender<BTreeMap<String, State>>,
 }
 
 /// Whether a part is ready.
@@ -26,7 +24,7 @@ pub struct State {
 /// What `/readyz` answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Report {
-    /// Whether all parts are ready.
+    /// Whether there are parts and all of them are ready: a service that has none yet has just begun to start.
     pub ready: bool,
     /// Each part's state, by name.
     pub parts: BTreeMap<String, State>,
@@ -47,8 +45,19 @@ impl Health {
 
     /// All states at this moment.
     pub fn report(&self) -> Report {
-        let parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Report { ready: parts.values().all(|state| state.ready), parts }
+        Report::of(&self.parts.borrow())
+    }
+
+    /// Waits until there are parts and all of them are ready.
+    pub async fn until_ready(&self) {
+        // The sender lives in self: waiting for it cannot fail.
+        let _ = self.parts.subscribe().wait_for(|parts| Report::of(parts).ready).await;
+    }
+}
+
+impl Report {
+    fn of(parts: &BTreeMap<String, State>) -> Self {
+        Self { ready: !parts.is_empty() && parts.values().all(|state| state.ready), parts: parts.clone() }
     }
 }
 
@@ -75,6 +84,11 @@ impl Part {
         self.change(State { ready: false, reason: Some(reason.into()) });
     }
 
+    /// It was told to stop: not ready any more, which nobody needs to be warned of.
+    pub fn stopped(&self) {
+        self.set(State { ready: false, reason: Some("stopped".to_owned()) });
+    }
+
     /// Sets the state, and logs it when it is another one.
     fn change(&self, state: State) {
         let (ready, reason) = (state.ready, state.reason.clone().unwrap_or_default());
@@ -88,8 +102,9 @@ impl Part {
 
     /// Sets the state; whether it differs from the one before.
     fn set(&self, state: State) -> bool {
-        let mut parts = self.health.parts.lock().unwrap_or_else(PoisonError::into_inner);
-        parts.insert(self.name.clone(), state.clone()) != Some(state)
+        self.health
+            .parts
+            .send_if_modified(|parts| parts.insert(self.name.clone(), state.clone()).as_ref() != Some(&state))
     }
 }
 
@@ -100,6 +115,7 @@ mod tests {
     #[test]
     fn a_service_is_ready_when_all_its_parts_are() {
         let health = Health::new();
+        assert!(!health.report().ready, "ready without a part");
         let (postgres, kafka) = (health.part("postgres"), health.part("kafka"));
         assert!(!health.report().ready);
         postgres.ready();

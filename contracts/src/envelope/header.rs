@@ -39,8 +39,8 @@ pub mod names {
     ];
 }
 
-pub(super) fn invalid(name: &'static str, reason: impl ToString) -> InvalidEnvelope {
-    InvalidEnvelope::Invalid { name, reason: reason.to_string() }
+pub(super) fn invalid(name: &'static str, reason: impl std::fmt::Display) -> InvalidEnvelope {
+    InvalidEnvelope::Invalid { name, reason: format!("{reason}") }
 }
 
 /// The values of the known headers, each checked for length and encoding.
