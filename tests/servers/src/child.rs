@@ -22,7 +22,7 @@ const DEATH: Duration = Duration::from_secs(10);
 
 /// A running (or ended) child process. Dropping it kills it.
 #[derive(Debug)]
-pub struct Child {
+pub(crate) struct Child {
     pid: Pid,
     reaped: Reaped,
     end: watch::Receiver<Option<ExitStatus>>,
@@ -40,7 +40,7 @@ impl Reaped {
 
 impl Child {
     /// Starts `command`; `last_signal` is what it gets when this process ends without having stopped it.
-    pub fn spawn(mut command: Command, last_signal: Signal) -> Result<Self> {
+    pub(crate) fn spawn(mut command: Command, last_signal: Signal) -> Result<Self> {
         let program = command.get_program().to_string_lossy().into_owned();
         die_with_parent(&mut command, last_signal);
         let (started, pid) = mpsc::sync_channel(1);
@@ -60,17 +60,17 @@ impl Child {
     }
 
     /// The process id.
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.pid.as_raw().unsigned_abs()
     }
 
     /// How it ended, if it has.
-    pub fn status(&self) -> Option<ExitStatus> {
+    pub(crate) fn status(&self) -> Option<ExitStatus> {
         *self.end.borrow()
     }
 
     /// Sends a signal; a process that has ended takes it in silence.
-    pub fn signal(&self, signal: Signal) -> Result<()> {
+    pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
         let reaped = self.reaped.lock();
         if *reaped {
             return Ok(());
@@ -82,22 +82,19 @@ impl Child {
     }
 
     /// Waits for its end.
-    pub async fn wait(&self) -> Result<ExitStatus> {
+    pub(crate) async fn wait(&self) -> Result<ExitStatus> {
         let mut end = self.end.clone();
-        let status = *end
-            .wait_for(Option::is_some)
-            .await
-            .map_err(|_| anyhow!("lost sight of process {}", self.pid))?;
+        let status = *end.wait_for(Option::is_some).await.map_err(|_| anyhow!("lost sight of process {}", self.pid))?;
         status.ok_or_else(|| anyhow!("process {} has not ended", self.pid))
     }
 
     /// Waits for its end, at most for `bound`.
-    pub async fn wait_at_most(&self, bound: Duration) -> Result<Option<ExitStatus>> {
+    pub(crate) async fn wait_at_most(&self, bound: Duration) -> Result<Option<ExitStatus>> {
         tokio::time::timeout(bound, self.wait()).await.ok().transpose()
     }
 
     /// Kills it at once and waits until it is gone.
-    pub async fn kill(&self) -> Result<ExitStatus> {
+    pub(crate) async fn kill(&self) -> Result<ExitStatus> {
         self.signal(Signal::SIGKILL)?;
         self.wait_at_most(DEATH)
             .await?
@@ -105,7 +102,7 @@ impl Child {
     }
 
     /// Sends `signal`, waits up to `bound`, then kills it: for a `drop`, which cannot wait otherwise.
-    pub fn end_blocking(&self, signal: Signal, bound: Duration) {
+    pub(crate) fn end_blocking(&self, signal: Signal, bound: Duration) {
         for (signal, bound) in [(signal, bound), (Signal::SIGKILL, DEATH)] {
             let deadline = Instant::now() + bound;
             if self.signal(signal).is_err() {

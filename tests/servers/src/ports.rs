@@ -12,7 +12,7 @@ const RANGE: Range<u16> = 15_000..32_000;
 const TRIES: usize = 200;
 
 /// A port that was free a moment ago. Another process may take it first: who starts a server there tries again.
-pub fn free() -> Result<u16> {
+pub(crate) fn free() -> Result<u16> {
     (0..TRIES)
         .map(|_| rand::random_range(RANGE))
         .find(|&port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok())

@@ -20,14 +20,14 @@ const SETTLED: Duration = Duration::from_secs(60);
 
 /// A temporary directory with the lock of its owner.
 #[derive(Debug)]
-pub struct Scratch {
+pub(crate) struct Scratch {
     dir: TempDir,
     _lock: File,
 }
 
 impl Scratch {
     /// Makes an empty directory, and removes those that killed processes have left behind.
-    pub fn new(purpose: &str) -> Result<Self> {
+    pub(crate) fn new(purpose: &str) -> Result<Self> {
         let parent = std::env::temp_dir();
         remove_abandoned(&parent);
         let dir = tempfile::Builder::new()
@@ -41,27 +41,23 @@ impl Scratch {
     }
 
     /// Where it is.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.dir.path()
     }
 
     /// The path of something in it.
-    pub fn join(&self, name: &str) -> PathBuf {
+    pub(crate) fn join(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
     /// Opens a log in it for a server's output, after what is already there.
-    pub fn append(&self, name: &str) -> Result<File> {
+    pub(crate) fn append(&self, name: &str) -> Result<File> {
         let path = self.join(name);
-        File::options()
-            .create(true)
-            .append(true)
-            .open(&path)
-            .with_context(|| format!("cannot open {}", path.display()))
+        File::options().create(true).append(true).open(&path).with_context(|| format!("cannot open {}", path.display()))
     }
 
     /// The end of a log in it, for an error message.
-    pub fn tail(&self, name: &str) -> String {
+    pub(crate) fn tail(&self, name: &str) -> String {
         tail_of(&self.join(name)).unwrap_or_default()
     }
 }
