@@ -2,25 +2,61 @@
 //!
 //! A consumer group whose offsets live in PostgreSQL, moved in the transaction that holds the effects. What the events
 //! mean is the [`Handler`]'s affair: a projection of the read side or a reactor of the write side.
+//!
+//! The way of a message, and who sees to what:
+//!
+//! ```text
+//! consumer   Kafka: the group and its rebalances                         knows no database
+//! position   where each partition goes on                                the stored offset, never Kafka's
+//! reader     message -> envelope -> the handler's event, into a batch    no I/O but the poll
+//! writer     batch -> one transaction: offsets, effects, dead letters    knows no Kafka
+//! session    the loop: positions partitions, reads ahead while writing
+//! intake     one session after another, from start to stop or halt
+//! ```
+//!
+//! Why an effect happens once: the offsets move by `UPDATE … WHERE next_offset = expected` in the effect's own
+//! transaction. Whoever holds a stale offset, because another instance was faster or because its own commit landed though
+//! the answer was lost, moves nothing, rolls back and reads its offsets again. Kafka's group only shares out the work.
 
 mod applied;
+mod batch;
+mod cluster;
+mod consumer;
+mod dead_letter;
 mod delivery;
+mod fault;
+mod halt;
 mod handler;
+mod intake;
+mod message;
+mod metrics;
+mod obstacle;
+mod offsets;
+mod position;
+mod reader;
+mod schema;
+mod session;
+mod span;
+mod status;
+mod topics;
+mod writer;
 
 pub use applied::Applied;
 pub use delivery::{Delivery, Undecodable};
+pub use halt::Halt;
 pub use handler::Handler;
+pub use intake::run;
+pub use schema::migrate;
 
-use contracts::Topic;
 use deadpool_postgres::Pool;
-use telemetry::{CancellationToken, health::Health, kafka::Kafka, metrics::Metrics};
+use telemetry::{health::Health, kafka::Kafka, metrics::Metrics};
 
 /// What an intake needs beside its handler.
 #[derive(Clone)]
 pub struct Intake {
     /// How to reach Kafka.
     pub kafka: Kafka,
-    /// The consumer group's prefix: the service's name. The group is `{service}.{handler's name}`.
+    /// The consumer group's prefix: the service's name. The group is `{topic prefix}{service}.{handler's name}`.
     pub service: String,
     /// The schema that holds the inbox's tables and, usually, the handler's.
     pub schema: String,
@@ -30,41 +66,7 @@ pub struct Intake {
     pub health: Health,
     /// Told about lag, batches and events set aside.
     pub metrics: Metrics,
-}
-
-/// Why an intake stopped for good: going on would lose or repeat an effect.
-#[derive(Debug, thiserror::Error)]
-pub enum Halt {
-    /// The topic has another number of partitions than the contract fixes.
-    #[error("topic {topic} has {found} partitions, the contract fixes {expected}: it was not created by its owner")]
-    Partitions {
-        /// The topic's name on the cluster.
-        topic: String,
-        /// As the contract has it.
-        expected: i32,
-        /// As the cluster has it.
-        found: i32,
-    },
-}
-
-/// Creates or upgrades the inbox's tables in `schema`, and lets `role` work with them.
-///
-/// # Errors
-/// When the database refuses.
-pub async fn migrate(_client: &mut tokio_postgres::Client, _schema: &str, _role: &str) -> Result<(), refinery::Error> {
-    unimplemented!()
-}
-
-/// Runs the handler until the token is cancelled. `applied` is told after each commit.
-///
-/// # Errors
-/// When going on would lose or repeat an effect; the health part says why too.
-pub async fn run<H: Handler>(
-    _handler: H,
-    _intake: Intake,
-    _applied: Applied,
-    _shutdown: CancellationToken,
-) -> Result<(), Halt> {
-    let _: Option<Topic> = None;
-    unimplemented!()
+    /// Whether each message of a sampled trace gets a `process` span. Set it where spans are exported: making one costs
+    /// more than applying the event.
+    pub trace_messages: bool,
 }

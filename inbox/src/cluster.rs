@@ -1,0 +1,76 @@
+//! Questions to the cluster. librdkafka blocks while it asks, so each runs on a thread for such work.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use rdkafka::{
+    consumer::Consumer,
+    types::{RDKafkaErrorCode, RDKafkaRespErr},
+};
+
+use crate::{
+    Halt,
+    consumer::GroupConsumer,
+    obstacle::Obstacle,
+    topics::{Partition, Topics},
+};
+
+/// How long one question may take.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// The first offset that a partition still has, and the one that its next message will get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Bounds {
+    pub(crate) first: i64,
+    pub(crate) end: i64,
+}
+
+/// Checks that every topic is there as the contract has it, and gives the cluster's id where the brokers tell it.
+pub(crate) async fn check(client: Arc<GroupConsumer>, topics: Arc<Topics>) -> Result<Option<String>, Obstacle> {
+    blocking(move || {
+        for topic in topics.iter() {
+            let metadata = client.fetch_metadata(Some(&topic.on_cluster), PATIENCE)?;
+            let found = metadata.topics().iter().find(|found| found.name() == topic.on_cluster);
+            let missing = || Obstacle::Kafka(format!("topic {} does not exist yet", topic.on_cluster));
+            let found = found.ok_or_else(missing)?;
+            match found.error() {
+                None => {}
+                Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) => return Err(missing()),
+                Some(other) => {
+                    let code = RDKafkaErrorCode::from(other);
+                    return Err(Obstacle::Kafka(format!("topic {}: {code}", topic.on_cluster)));
+                }
+            }
+            match i32::try_from(found.partitions().len()) {
+                Ok(0) | Err(_) => return Err(missing()),
+                Ok(partitions) => Halt::of_partitions(topic, partitions).map_or(Ok(()), Err)?,
+            }
+        }
+        Ok(client.client().fetch_cluster_id(PATIENCE))
+    })
+    .await
+}
+
+/// The bounds of each of these partitions.
+pub(crate) async fn bounds(
+    client: Arc<GroupConsumer>,
+    topics: Arc<Topics>,
+    partitions: Vec<Partition>,
+) -> Result<BTreeMap<Partition, Bounds>, Obstacle> {
+    blocking(move || {
+        let mut bounds = BTreeMap::new();
+        for partition in partitions {
+            let topic = &topics.of(partition).on_cluster;
+            let (first, end) = client.fetch_watermarks(topic, partition.number, PATIENCE)?;
+            bounds.insert(partition, Bounds { first, end });
+        }
+        Ok(bounds)
+    })
+    .await
+}
+
+async fn blocking<T: Send + 'static>(
+    question: impl FnOnce() -> Result<T, Obstacle> + Send + 'static,
+) -> Result<T, Obstacle> {
+    let answer = tokio::task::spawn_blocking(question).await;
+    answer.unwrap_or_else(|error| Err(Obstacle::Kafka(error.to_string())))
+}

@@ -1,0 +1,61 @@
+//! Why an intake stops for good.
+
+use crate::topics::Topic;
+
+/// Why an intake stopped for good: going on would lose or repeat an effect. Each says what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Halt {
+    /// The topic has another number of partitions than the contract fixes.
+    #[error("topic {topic} has {found} partitions, the contract fixes {expected}: it was not created by its owner")]
+    Partitions {
+        /// The topic's name on the cluster.
+        topic: String,
+        /// As the contract has it.
+        expected: i32,
+        /// As the cluster has it.
+        found: i32,
+    },
+    /// The offsets were stored for another cluster.
+    #[error(
+        "the offsets of topic {topic} were stored for cluster {stored}, this is cluster {found}: rebuild the handler"
+    )]
+    Cluster {
+        /// The topic's name on the cluster.
+        topic: String,
+        /// The id of the cluster that the offsets are of.
+        stored: String,
+        /// The id of the cluster that answers now.
+        found: String,
+    },
+    /// The partition does not hold the next offset: messages were deleted unread, or the topic was made anew.
+    #[error(
+        "topic {topic} partition {partition} holds offsets from {first} to before {end}, the next to apply is {next}: \
+         messages were deleted unread or the topic was made anew; rebuild the handler"
+    )]
+    OutOfRange {
+        /// The topic's name on the cluster.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// The stored offset.
+        next: i64,
+        /// The first offset that the partition still has.
+        first: i64,
+        /// The offset that its next message will get.
+        end: i64,
+    },
+    /// The Kafka client refuses its settings.
+    #[error("the Kafka client refuses its settings: {0}")]
+    Settings(String),
+}
+
+impl Halt {
+    /// The halt that the cluster's number of partitions means, if it does.
+    pub(crate) fn of_partitions(topic: &Topic, found: i32) -> Option<Self> {
+        (found != topic.partitions).then(|| Self::Partitions {
+            topic: topic.on_cluster.clone(),
+            expected: topic.partitions,
+            found,
+        })
+    }
+}

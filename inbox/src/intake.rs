@@ -1,0 +1,161 @@
+//! From the start of an intake to its end: what it needs is waited for, and a session in the group follows another as long
+//! as that makes sense.
+
+use std::sync::Arc;
+
+use rdkafka::error::KafkaError;
+use telemetry::{CancellationToken, backoff::Backoff};
+
+use crate::{
+    Applied, Halt, Handler, Intake, cluster, consumer::Subscription, metrics::Meters, obstacle::Obstacle,
+    offsets::Offsets, session::Session, span::Tracing, status::Status, topics::Topics,
+};
+
+/// Runs the handler until the token is cancelled. `applied` is told after each commit.
+///
+/// The health part is there, and not ready, from the call on, before the future is first polled: a service that starts
+/// its intakes late is not ready meanwhile.
+///
+/// Dropping the future instead loses and repeats nothing; the group is left within the drop, which blocks as long as a
+/// request to the broker takes.
+///
+/// # Errors
+/// When going on would lose or repeat an effect; the health part says why too.
+pub fn run<H: Handler>(
+    handler: H,
+    intake: Intake,
+    applied: Applied,
+    shutdown: CancellationToken,
+) -> impl Future<Output = Result<(), Halt>> + Send {
+    let name = handler.name();
+    let group = format!("{}{}.{name}", intake.kafka.topic_prefix, intake.service);
+    let setting = Setting {
+        topics: Arc::new(Topics::new(handler.topics(), &intake.kafka)),
+        offsets: Offsets::new(&intake.schema, name),
+        tracing: Tracing { enabled: intake.trace_messages, group },
+        meters: Meters::register(&intake.metrics, name),
+        status: Status::new(&intake.health, name),
+        handler,
+        intake,
+        applied,
+        shutdown,
+    };
+    async move { setting.run().await }
+}
+
+/// Why a session ends other than by shutdown.
+pub(crate) enum End {
+    /// For good.
+    Halt(Halt),
+    /// This client is of no use any more; another one may be.
+    Lost(String),
+}
+
+impl From<Halt> for End {
+    fn from(halt: Halt) -> Self {
+        Self::Halt(halt)
+    }
+}
+
+impl From<KafkaError> for End {
+    fn from(error: KafkaError) -> Self {
+        Self::Lost(error.to_string())
+    }
+}
+
+/// What outlives a session.
+pub(crate) struct Setting<H> {
+    pub(crate) handler: H,
+    pub(crate) intake: Intake,
+    pub(crate) applied: Applied,
+    pub(crate) shutdown: CancellationToken,
+    pub(crate) topics: Arc<Topics>,
+    pub(crate) offsets: Offsets,
+    pub(crate) tracing: Tracing,
+    pub(crate) meters: Meters,
+    pub(crate) status: Status,
+}
+
+impl<H: Handler> Setting<H> {
+    /// One session after another, until one is the last.
+    async fn run(&self) -> Result<(), Halt> {
+        let mut backoff = Backoff::for_connecting();
+        let ended = loop {
+            match self.session().await {
+                Ok(()) => break Ok(()),
+                Err(End::Halt(halt)) => break Err(halt),
+                Err(End::Lost(reason)) => self.status.kafka(Some(reason)),
+            }
+            self.pause(&mut backoff).await;
+        };
+        match &ended {
+            Ok(()) => self.status.stopped(),
+            Err(halt) => self.status.halted(halt),
+        }
+        ended
+    }
+
+    /// From joining the group to leaving it.
+    async fn session(&self) -> Result<(), End> {
+        let subscription = Subscription::connect(&self.intake.kafka, &self.tracing.group, &self.topics)
+            .map_err(|error| Halt::Settings(error.to_string()))?;
+        let client = subscription.member.client();
+        let checked = self.overcome(|| cluster::check(client.clone(), self.topics.clone())).await;
+        drop(client);
+        let ended = match checked {
+            Ok(Some(cluster)) => return self.joined(subscription, cluster).await,
+            Ok(None) => Ok(()),
+            Err(halt) => Err(End::Halt(halt)),
+        };
+        leave(subscription).await;
+        ended
+    }
+
+    async fn joined(&self, subscription: Subscription, cluster: Option<String>) -> Result<(), End> {
+        subscription.member.join()?;
+        let mut session = Session::new(self, subscription, cluster);
+        let ended = session.run().await;
+        leave(session.subscription).await;
+        ended
+    }
+
+    /// Asks until there is an answer, saying meanwhile why not. `None` when the intake is to stop first.
+    pub(crate) async fn overcome<T, F>(&self, question: impl Fn() -> F) -> Result<Option<T>, Halt>
+    where
+        F: Future<Output = Result<T, Obstacle>>,
+    {
+        let mut backoff = Backoff::for_connecting();
+        while !self.shutdown.is_cancelled() {
+            let answer = tokio::select! {
+                answer = question() => answer,
+                () = self.shutdown.cancelled() => break,
+            };
+            match answer {
+                Ok(answer) => {
+                    self.status.kafka(None);
+                    self.status.database(None);
+                    return Ok(Some(answer));
+                }
+                Err(Obstacle::Halt(halt)) => return Err(halt),
+                Err(Obstacle::Kafka(reason)) => self.status.kafka(Some(reason)),
+                Err(Obstacle::Database(reason)) => self.status.database(Some(reason)),
+            }
+            self.pause(&mut backoff).await;
+        }
+        Ok(None)
+    }
+
+    /// Waits before the next try, or until the intake is to stop.
+    pub(crate) async fn pause(&self, backoff: &mut Backoff) {
+        tokio::select! {
+            () = tokio::time::sleep(backoff.next_wait()) => {}
+            () = self.shutdown.cancelled() => {}
+        }
+    }
+}
+
+/// Leaves the group, on a thread that may block.
+async fn leave(subscription: Subscription) {
+    // Fails only when the runtime is going away, and then nobody is left to be told.
+    let _ = tokio::task::spawn_blocking(move || drop(subscription)).await;
+}

@@ -1,0 +1,117 @@
+//! The stored offsets of one handler: read, begun, and moved in the effect's transaction.
+
+use std::collections::BTreeMap;
+
+use deadpool_postgres::{ClientWrapper, Transaction};
+use tokio_postgres::{Error, types::ToSql};
+
+use crate::{
+    schema::quote,
+    topics::{Partition, Topics},
+};
+
+/// The generation of a handler's effects that is written. A rebuild will fill another one.
+const GENERATION: i32 = 1;
+
+/// A partition's offset as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stored {
+    /// The next offset to apply.
+    pub(crate) next: i64,
+    /// The cluster that it is of, where known.
+    pub(crate) cluster: Option<String>,
+}
+
+/// The statements, for one handler.
+pub(crate) struct Offsets {
+    handler: &'static str,
+    read: String,
+    begin: String,
+    advance: String,
+}
+
+impl Offsets {
+    pub(crate) fn new(schema: &str, handler: &'static str) -> Self {
+        let table = format!("{}.inbox_offset", quote(schema));
+        Self {
+            handler,
+            read: format!(
+                "SELECT topic, partition, next_offset, cluster_id
+                 FROM {table} JOIN unnest($3::text[], $4::int[]) AS mine(topic, partition) USING (topic, partition)
+                 WHERE handler = $1 AND generation = $2"
+            ),
+            begin: format!(
+                "INSERT INTO {table} (handler, generation, topic, partition, next_offset, cluster_id)
+                 SELECT $1, $2, topic, partition, first, $6
+                 FROM unnest($3::text[], $4::int[], $5::bigint[]) AS mine(topic, partition, first)
+                 ON CONFLICT DO NOTHING"
+            ),
+            advance: format!(
+                "UPDATE {table} AS stored SET next_offset = mine.next, updated_at = now()
+                 FROM unnest($3::text[], $4::int[], $5::bigint[], $6::bigint[])
+                     AS mine(topic, partition, expected, next)
+                 WHERE handler = $1 AND generation = $2
+                   AND stored.topic = mine.topic AND stored.partition = mine.partition
+                   AND stored.next_offset = mine.expected"
+            ),
+        }
+    }
+
+    /// What is stored for these partitions. Those without an offset are not in the answer.
+    pub(crate) async fn read(
+        &self,
+        client: &ClientWrapper,
+        topics: &Topics,
+        partitions: &[Partition],
+    ) -> Result<BTreeMap<Partition, Stored>, Error> {
+        let (names, numbers) = columns(topics, partitions.iter());
+        let statement = client.prepare_cached(&self.read).await?;
+        let rows = client.query(&statement, &[&self.handler, &GENERATION, &names, &numbers]).await?;
+        let mut stored = BTreeMap::new();
+        for row in rows {
+            if let Some(partition) = topics.partition(row.try_get(0)?, row.try_get(1)?) {
+                stored.insert(partition, Stored { next: row.try_get(2)?, cluster: row.try_get(3)? });
+            }
+        }
+        Ok(stored)
+    }
+
+    /// Stores first offsets. An offset that another instance has stored meanwhile stays.
+    pub(crate) async fn begin(
+        &self,
+        client: &ClientWrapper,
+        topics: &Topics,
+        first: &BTreeMap<Partition, i64>,
+        cluster: Option<&str>,
+    ) -> Result<(), Error> {
+        let (names, numbers) = columns(topics, first.keys());
+        let offsets: Vec<i64> = first.values().copied().collect();
+        let statement = client.prepare_cached(&self.begin).await?;
+        let parameters: [&(dyn ToSql + Sync); 6] = [&self.handler, &GENERATION, &names, &numbers, &offsets, &cluster];
+        client.execute(&statement, &parameters).await?;
+        Ok(())
+    }
+
+    /// Moves the offsets from what is `expected` to `next`, in one statement. `false` when any of them is stored with
+    /// another value: the transaction must not be committed then.
+    pub(crate) async fn advance(
+        &self,
+        transaction: &Transaction<'_>,
+        topics: &Topics,
+        expected: &BTreeMap<Partition, i64>,
+        next: &BTreeMap<Partition, i64>,
+    ) -> Result<bool, Error> {
+        let (names, numbers) = columns(topics, next.keys());
+        // No offset is negative, so that of a partition which is not this instance's matches nothing.
+        let from: Vec<i64> = next.keys().map(|partition| expected.get(partition).copied().unwrap_or(-1)).collect();
+        let to: Vec<i64> = next.values().copied().collect();
+        let statement = transaction.prepare_cached(&self.advance).await?;
+        let parameters: [&(dyn ToSql + Sync); 6] = [&self.handler, &GENERATION, &names, &numbers, &from, &to];
+        let moved = transaction.execute(&statement, &parameters).await?;
+        Ok(moved == next.len() as u64)
+    }
+}
+
+fn columns<'a>(topics: &'a Topics, partitions: impl Iterator<Item = &'a Partition>) -> (Vec<&'a str>, Vec<i32>) {
+    partitions.map(|partition| (topics.of(*partition).on_cluster.as_str(), partition.number)).unzip()
+}

@@ -1,0 +1,192 @@
+//! The loop: partitions are positioned as the group gives them out, and a batch is written while the next one is read.
+
+use std::{collections::BTreeMap, mem, pin::pin};
+
+use rdkafka::{error::KafkaError, types::RDKafkaErrorCode};
+use telemetry::backoff::Backoff;
+
+use crate::{
+    Handler,
+    batch::Batch,
+    consumer::{Rebalance, Sight, Subscription},
+    intake::{End, Setting},
+    position::Finder,
+    reader::Reader,
+    topics::Partition,
+    writer::{Writer, Written},
+};
+
+/// A membership in the group.
+pub(crate) struct Session<'a, H: Handler> {
+    of: &'a Setting<H>,
+    /// The id of the cluster, where known.
+    cluster: Option<String>,
+    reader: Reader<'a, H>,
+    writer: Writer<'a, H>,
+    /// Read, but not yet being written.
+    ahead: Batch<H::Event>,
+    trouble: Option<Trouble>,
+    pub(crate) subscription: Subscription,
+}
+
+/// What kind of trouble Kafka was last in, which decides what shows that it is over.
+#[derive(PartialEq, Eq)]
+enum Trouble {
+    /// No broker answered: over as soon as one is connected.
+    Away,
+    /// A broker refused something: over when messages come.
+    Refusal,
+}
+
+/// What a session attends to next.
+enum Next {
+    Stop,
+    Rebalance(Rebalance),
+    Sight(Sight),
+    /// There is something to write, or the client reports something.
+    Read(Result<(), KafkaError>),
+}
+
+impl<'a, H: Handler> Session<'a, H> {
+    /// A session of a member that has asked to join.
+    pub(crate) fn new(of: &'a Setting<H>, subscription: Subscription, cluster: Option<String>) -> Self {
+        let (reader, writer) = (Reader::new(of), Writer::new(of));
+        Self { of, cluster, reader, writer, ahead: Batch::default(), trouble: None, subscription }
+    }
+
+    /// Reads and writes until the intake is to stop.
+    pub(crate) async fn run(&mut self) -> Result<(), End> {
+        while !self.of.shutdown.is_cancelled() {
+            match self.next().await {
+                Next::Stop => break,
+                Next::Rebalance(Rebalance::Assigned(partitions)) => self.position(partitions).await?,
+                Next::Rebalance(Rebalance::Revoked) => self.give_up()?,
+                Next::Sight(sight) => self.see(&sight),
+                Next::Read(Err(error)) => self.heed(error).await?,
+                Next::Read(Ok(())) => self.write().await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// News of the group come first. They are only heard between batches: what is being written is finished before its
+    /// partitions are given up.
+    async fn next(&mut self) -> Next {
+        let Subscription { news, sights, member } = &mut self.subscription;
+        let waiting = self.ahead.is_empty();
+        tokio::select! {
+            biased;
+            () = self.of.shutdown.cancelled() => Next::Stop,
+            rebalance = news.next() => Next::Rebalance(rebalance),
+            sight = sights.next() => Next::Sight(sight),
+            () = std::future::ready(()), if !waiting => Next::Read(Ok(())),
+            read = self.reader.fill(member, &mut self.ahead), if waiting => Next::Read(read),
+        }
+    }
+
+    /// Writes what is there and reads on meanwhile.
+    async fn write(&mut self) -> Result<(), End> {
+        let batch = mem::take(&mut self.ahead);
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let mut read = Ok(());
+        let written = {
+            let mut writing = pin!(self.writer.write(&batch));
+            loop {
+                let room = read.is_ok() && !self.ahead.is_full();
+                tokio::select! {
+                    biased;
+                    written = &mut writing => break written,
+                    // Writing can take as long as the database is away; how far behind that leaves us is told meanwhile.
+                    sight = self.subscription.sights.next() => self.of.meters.ends(&sight.ends),
+                    result = self.reader.fill(&self.subscription.member, &mut self.ahead), if room => read = result,
+                }
+            }
+        };
+        match written {
+            Written::Committed => self.no_trouble(&Trouble::Refusal),
+            Written::Stopped => return Ok(()),
+            Written::Fenced => {
+                tracing::info!(handler = self.of.handler.name(), "the stored offsets have moved; going on from there");
+                let partitions = self.writer.partitions();
+                self.position(partitions).await?;
+            }
+        }
+        match read {
+            Ok(()) => Ok(()),
+            Err(error) => self.heed(error).await,
+        }
+    }
+
+    /// Reads these partitions from where they go on, and forgets what was read before.
+    async fn position(&mut self, partitions: Vec<Partition>) -> Result<(), End> {
+        self.forget();
+        let finder = Finder {
+            topics: &self.of.topics,
+            pool: &self.of.intake.pool,
+            offsets: &self.of.offsets,
+            cluster: self.cluster.as_deref(),
+            client: self.subscription.member.client(),
+        };
+        let Some(positions) = self.of.overcome(|| finder.find(&partitions)).await? else { return Ok(()) };
+        let next: BTreeMap<Partition, i64> = positions.iter().map(|(of, position)| (*of, position.next)).collect();
+        self.subscription.member.assign(&next)?;
+        self.of.meters.assigned(positions.into_iter().map(|(of, position)| (of, position.next, position.end)));
+        self.of.status.assigned(next.len());
+        self.trouble = None;
+        self.reader.go_on_from(next.clone());
+        self.writer.go_on_from(next);
+        Ok(())
+    }
+
+    fn give_up(&mut self) -> Result<(), End> {
+        self.forget();
+        self.of.meters.assigned([]);
+        Ok(self.subscription.member.give_up()?)
+    }
+
+    fn forget(&mut self) {
+        mem::take(&mut self.ahead).spans.given_up();
+        self.reader.go_on_from(BTreeMap::new());
+        self.writer.go_on_from(BTreeMap::new());
+    }
+
+    fn see(&mut self, sight: &Sight) {
+        self.of.meters.ends(&sight.ends);
+        if sight.connected {
+            self.no_trouble(&Trouble::Away);
+        }
+    }
+
+    fn no_trouble(&mut self, kind: &Trouble) {
+        if self.trouble.take_if(|trouble| trouble == kind).is_some() {
+            self.of.status.kafka(None);
+        }
+    }
+
+    /// What the client reports beside messages.
+    async fn heed(&mut self, error: KafkaError) -> Result<(), End> {
+        if let KafkaError::MessageConsumptionFatal(_) = error {
+            return Err(error.into());
+        }
+        match error.rdkafka_error_code() {
+            // Positioning finds out whether the offset is really gone, and halts then.
+            Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
+                self.of.pause(&mut Backoff::for_connecting()).await;
+                let partitions = self.writer.partitions();
+                self.position(partitions).await?;
+            }
+            // A single broker that is away, and an absence that the database caused and a rebalance ends.
+            Some(
+                RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::Resolve | RDKafkaErrorCode::PollExceeded,
+            ) => tracing::debug!(%error, "consumer"),
+            code => {
+                let away = code == Some(RDKafkaErrorCode::AllBrokersDown);
+                self.trouble = Some(if away { Trouble::Away } else { Trouble::Refusal });
+                self.of.status.kafka(Some(if away { "no broker answers".to_owned() } else { error.to_string() }));
+            }
+        }
+        Ok(())
+    }
+}

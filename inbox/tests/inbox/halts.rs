@@ -1,0 +1,131 @@
+//! Where going on would lose or repeat an effect, the intake stops and says why.
+
+use inbox::Halt;
+use rdkafka::{
+    ClientConfig, Offset, TopicPartitionList,
+    admin::{AdminClient, AdminOptions},
+    client::DefaultClientContext,
+};
+
+use servers::{eventually, topics};
+
+use crate::fixture::{DEADLINE, FOUR, Fixture, ONE, Recorder, bootstrap, records};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_number_of_partitions_halts() {
+    let fixture = Fixture::without_topics("partitions").await;
+    fixture.create_topic(&FOUR[0], 3).await;
+    let mut instance = fixture.start(Recorder::of(FOUR));
+    let halt = instance.ended().await.unwrap_err();
+    let topic = fixture.kafka.topic(FOUR[0].name);
+    assert_eq!(halt, Halt::Partitions { topic, expected: 4, found: 3 });
+    instance.await_state(false, &halt.to_string()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_offset_after_the_end_halts() {
+    let fixture = Fixture::new("after the end", ONE).await;
+    fixture.produce(&ONE[0], records(0, 10)).await;
+    fixture.start_and_stop(10).await;
+    fixture.admin.batch_execute(r#"UPDATE "the view".inbox_offset SET next_offset = 12"#).await.unwrap();
+    fixture.assert_out_of_range(12, 0, 10).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_that_were_deleted_unread_halt() {
+    let fixture = Fixture::new("deleted", ONE).await;
+    fixture.produce(&ONE[0], records(0, 10)).await;
+    fixture.start_and_stop(10).await;
+    fixture.produce(&ONE[0], records(10, 10)).await;
+    fixture.delete_before(15).await;
+    fixture.assert_out_of_range(10, 15, 20).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_that_are_deleted_while_it_waits_halt() {
+    let fixture = Fixture::new("deleted running", ONE).await;
+    let mut instance = fixture.start(Recorder::of(ONE));
+    instance.await_state(true, "").await;
+    // As if it had been elsewhere while ten messages came and went: its next try finds the offset moved back.
+    fixture.produce(&ONE[0], records(0, 10)).await;
+    fixture.await_effects(10).await;
+    fixture.delete_before(10).await;
+    fixture.admin.batch_execute(r#"UPDATE "the view".inbox_offset SET next_offset = 5"#).await.unwrap();
+    fixture.produce(&ONE[0], records(10, 1)).await;
+    let topic = fixture.kafka.topic(ONE[0].name);
+    assert_eq!(instance.ended().await, Err(Halt::OutOfRange { topic, partition: 0, next: 5, first: 10, end: 11 }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_is_made_anew_while_it_waits_halts() {
+    let fixture = Fixture::new("made anew", ONE).await;
+    let mut instance = fixture.start(Recorder::of(ONE));
+    fixture.produce(&ONE[0], records(0, 10)).await;
+    fixture.await_effects(10).await;
+    let topic = fixture.kafka.topic(ONE[0].name);
+    topics::delete(bootstrap(), &topic).await.unwrap();
+    eventually("the topic's name is free", DEADLINE, async || {
+        topics::create(bootstrap(), &topic, 1, ONE[0].config()).await.map(Some)
+    })
+    .await;
+    fixture.produce(&ONE[0], records(10, 1)).await;
+    assert_eq!(instance.ended().await, Err(Halt::OutOfRange { topic, partition: 0, next: 10, first: 0, end: 1 }));
+    assert_eq!(fixture.effects().await, 10);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_handler_starts_where_the_topic_does() {
+    let fixture = Fixture::new("late", ONE).await;
+    fixture.produce(&ONE[0], records(0, 10)).await;
+    fixture.delete_before(4).await;
+    fixture.start_and_stop(6).await;
+    fixture.assert_once_and_in_order(6).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_cluster_halts() {
+    let fixture = Fixture::new("cluster", ONE).await;
+    fixture.produce(&ONE[0], records(0, 10)).await;
+    fixture.start_and_stop(10).await;
+    fixture.admin.batch_execute(r#"UPDATE "the view".inbox_offset SET cluster_id = 'another'"#).await.unwrap();
+    let mut instance = fixture.start(Recorder::of(ONE));
+    let halt = instance.ended().await.unwrap_err();
+    assert!(matches!(&halt, Halt::Cluster { stored, .. } if stored == "another"), "{halt}");
+    instance.await_state(false, "rebuild").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_that_the_client_refuses_halt() {
+    let mut fixture = Fixture::without_topics("settings").await;
+    fixture.kafka.properties.push(("no.such.property".into(), "1".into()));
+    let mut instance = fixture.start(Recorder::of(ONE));
+    let halt = instance.ended().await.unwrap_err();
+    assert!(matches!(&halt, Halt::Settings(reason) if reason.contains("no.such.property")), "{halt}");
+}
+
+impl Fixture {
+    async fn start_and_stop(&self, effects: i64) {
+        let instance = self.start(Recorder::of(ONE));
+        self.await_effects(effects).await;
+        assert_eq!(instance.stop().await, Ok(()));
+    }
+
+    async fn assert_out_of_range(&self, next: i64, first: i64, end: i64) {
+        let before = self.effects().await;
+        let mut instance = self.start(Recorder::of(ONE));
+        let halt = instance.ended().await.unwrap_err();
+        let topic = self.kafka.topic(ONE[0].name);
+        assert_eq!(halt, Halt::OutOfRange { topic, partition: 0, next, first, end });
+        instance.await_state(false, "rebuild").await;
+        assert_eq!(self.effects().await, before);
+    }
+
+    async fn delete_before(&self, offset: i64) {
+        let admin: AdminClient<DefaultClientContext> =
+            ClientConfig::new().set("bootstrap.servers", bootstrap()).create().unwrap();
+        let mut offsets = TopicPartitionList::new();
+        offsets.add_partition_offset(&self.kafka.topic(ONE[0].name), 0, Offset::Offset(offset)).unwrap();
+        let deleted = admin.delete_records(&offsets, &AdminOptions::new()).await.unwrap();
+        deleted.elements()[0].error().unwrap();
+    }
+}

@@ -1,0 +1,12 @@
+//! The inbox on real PostgreSQL and real Apache Kafka.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
+
+mod faults;
+mod fixture;
+mod halts;
+mod migrations;
+mod once;
+mod poison;
+mod readiness;
+mod sharing;
