@@ -1,0 +1,41 @@
+# Everything that is done with this repository, in one word each. `make` alone lists it.
+
+SHELL := /bin/bash
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-tests setup-lint demo test lint compose-check clean
+
+help: ## List what can be made
+	@awk -F ': *.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install what the build and the demo need (apt-get or brew); quick when nothing is missing
+	@scripts/setup.sh build
+
+setup-tests: ## The same and what the tests need: Java and Apache Kafka's jars
+	@scripts/setup.sh tests
+
+setup-lint:
+	@scripts/setup.sh lint
+
+demo_flags = $(if $(filter-out 0 no false,$(ONCE)),--once) $(if $(REPLAY),--replay '$(REPLAY)') \
+	$(if $(KAFKA),--kafka '$(KAFKA)') $(if $(DATABASE),--database '$(DATABASE)')
+
+demo: setup ## The whole pipeline and one story through it; ONCE=1, REPLAY=bookings.csv[.gz], KAFKA=host:port, DATABASE=url
+	cargo run -p demo --locked -- $(demo_flags)
+
+test: setup-tests ## All tests, on a PostgreSQL and an Apache Kafka that are started for them
+	cargo build --workspace --bins --locked
+	cargo run -q -p servers --locked -- run -- cargo test --workspace --locked
+
+lint: setup-lint ## rustfmt, and clippy with warnings as errors
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+compose-check: ## Check docker-compose.yml, with whichever Compose is installed
+	@if docker compose version >/dev/null 2>&1; then docker compose config -q; \
+	elif command -v docker-compose >/dev/null; then docker-compose config -q; \
+	else echo 'Docker Compose is not installed'; exit 1; fi
+
+clean: ## Remove everything that was built, and the jars
+	cargo clean
