@@ -102,9 +102,11 @@ impl Part {
 
     /// Sets the state; whether it differs from the one before.
     fn set(&self, state: State) -> bool {
-        self.health
-            .parts
-            .send_if_modified(|parts| parts.insert(self.name.clone(), state.clone()).as_ref() != Some(&state))
+        self.health.parts.send_if_modified(|parts| {
+            let changed = parts.get(&self.name) != Some(&state);
+            parts.insert(self.name.clone(), state);
+            changed
+        })
     }
 }
 

@@ -1,0 +1,232 @@
+//! The relay: streams a slot, publishes its rows, confirms what was acknowledged; again and again until told to end.
+//!
+//! Guarantees: at least once, in commit order per key. Whatever fails, streaming starts again from the position that the
+//! server has as confirmed, and that is never past an event which Kafka has not acknowledged. What can only be repaired
+//! by someone is said in the health report and tried again; only settings that can never work end the run.
+//!
+//! ```text
+//!   slot ──frames──▶ session ──message──▶ relay ──event──▶ publisher ──▶ Kafka
+//!    ▲                  │                   ▲                  │
+//!    └────── status ────┴──── progress ◀────┴─ acknowledgement ┘
+//! ```
+
+mod kafka_watch;
+mod relay;
+mod session;
+
+use std::time::Duration;
+
+use contracts::envelope::Lsn;
+use telemetry::{
+    CancellationToken,
+    backoff::Backoff,
+    health::{Health, Part},
+    metrics::Metrics,
+};
+use tokio::time::Instant;
+
+use crate::{
+    metrics::CaptureMetrics,
+    outbox::Router,
+    publisher::{Publisher, UnusableSettings},
+    replication::{self, Connection, Endpoint, Server, UnusableTls, verify},
+    settings::Settings,
+};
+use relay::Relay;
+use session::Session;
+
+/// How long the cluster may take to answer a question.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// A stream that has lasted so long was a good one: the next trouble is a new one.
+const GOOD: Duration = Duration::from_secs(10);
+
+/// Settings that can never work. Everything else is waited for.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Those of the database connection.
+    #[error("database: {0}")]
+    Database(#[from] UnusableTls),
+    /// Those of the Kafka client.
+    #[error("Kafka: {0}")]
+    Kafka(#[from] UnusableSettings),
+}
+
+/// The parts of the health report.
+struct Parts {
+    postgres: Part,
+    kafka: Part,
+    outbox: Part,
+}
+
+/// Relays until the token is cancelled; then what is in flight is flushed and confirmed, in bounded time.
+///
+/// # Errors
+/// When the settings can never work.
+pub async fn run(
+    settings: Settings,
+    health: Health,
+    metrics: Metrics,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
+    let parts = Parts { postgres: health.part("postgres"), kafka: health.part("kafka"), outbox: health.part("outbox") };
+    let endpoints = Endpoint::all(&settings.database)?;
+    let mut capture = Capture {
+        endpoints,
+        parts,
+        metrics: CaptureMetrics::registered(&metrics),
+        last: None,
+        connecting: Backoff::for_connecting(),
+        standby: Backoff::new(Duration::from_millis(100), Duration::from_secs(1)),
+        halted: Backoff::new(Duration::from_secs(1), Duration::from_secs(60)),
+        settings,
+    };
+    while !shutdown.is_cancelled() {
+        let wait = capture.stream_once(&shutdown).await?;
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+    Ok(())
+}
+
+struct Capture {
+    settings: Settings,
+    endpoints: Vec<Endpoint>,
+    parts: Parts,
+    metrics: CaptureMetrics,
+    /// The server of the last stream and what was confirmed to it.
+    last: Option<(Server, Lsn)>,
+    connecting: Backoff,
+    standby: Backoff,
+    halted: Backoff,
+}
+
+impl Capture {
+    /// Streams until something fails, and gives how long to wait before the next try.
+    async fn stream_once(&mut self, shutdown: &CancellationToken) -> Result<Duration, Error> {
+        let publisher = Publisher::new(&self.settings.kafka, self.settings.linger, self.settings.trace)?;
+        let prepared = tokio::select! {
+            () = shutdown.cancelled() => {
+                publisher.discard().await;
+                return Ok(Duration::ZERO);
+            }
+            (prepared, ()) = async { tokio::join!(self.connect(), self.reach(&publisher)) } => prepared,
+        };
+        let started = match prepared {
+            Ok(connection) => self.start(connection).await,
+            Err(error) => Err(error),
+        };
+        let (stream, server) = match started {
+            Ok(started) => started,
+            Err(error) => {
+                publisher.discard().await;
+                return Ok(self.wait_after(&error.into()));
+            }
+        };
+        self.parts.postgres.ready();
+        self.parts.outbox.ready();
+        let confirmed = stream.confirmed();
+        self.compare_with_last(&server, confirmed);
+        tracing::info!(
+            slot = %self.settings.slot, confirmed = %confirmed, system = server.system, timeline = server.timeline,
+            "streaming"
+        );
+
+        let source = self.settings.source.clone().unwrap_or_else(|| format!("/{}", server.database));
+        let prefix = self.settings.kafka.topic_prefix.clone();
+        let router = Router::new(self.settings.topic_template.clone(), prefix, source);
+        let relay = Relay::new(server.clone(), router, confirmed, publisher);
+        let mut session = Session::new(stream, relay, &self.parts, &self.metrics);
+        let began = Instant::now();
+        let ended = session.run(shutdown).await;
+        self.last = Some((server, session.confirmed()));
+        let error = match ended {
+            Ok(()) => {
+                if let Err(error) = session.finish().await {
+                    tracing::warn!(%error, "the end was not a clean one; what was not confirmed will be repeated");
+                }
+                return Ok(Duration::ZERO);
+            }
+            Err(error) => error,
+        };
+        session.abandon().await;
+        self.metrics.reconnects.inc();
+        if began.elapsed() > GOOD {
+            self.connecting.reset();
+            self.standby.reset();
+            self.halted.reset();
+        }
+        Ok(self.wait_after(&error))
+    }
+
+    /// A verified connection that is not streaming.
+    async fn connect(&self) -> Result<(Connection, Server), replication::Error> {
+        let mut connection = Connection::open(&self.endpoints).await?;
+        let server = connection.identify().await?;
+        verify(&mut connection, &server, &self.settings.slot, &self.settings.publication).await?;
+        Ok((connection, server))
+    }
+
+    /// Starts streaming from where the slot is now: getting here may have taken a while, and another relay may have had
+    /// the slot meanwhile.
+    async fn start(
+        &self,
+        (mut connection, server): (Connection, Server),
+    ) -> Result<(replication::Stream, Server), replication::Error> {
+        let (slot, publication) = (&self.settings.slot, &self.settings.publication);
+        let state = verify(&mut connection, &server, slot, publication).await?;
+        let stream = connection.start(slot, publication, state.confirmed, state.wal_sender_timeout).await?;
+        Ok((stream, server))
+    }
+
+    /// Waits until the cluster answers.
+    async fn reach(&self, publisher: &Publisher) {
+        let mut backoff = Backoff::for_connecting();
+        while let Err(trouble) = publisher.reach(PATIENCE).await {
+            self.parts.kafka.not_ready(format!("Kafka: {trouble}"));
+            tokio::time::sleep(backoff.next_wait()).await;
+        }
+        self.parts.kafka.ready();
+    }
+
+    /// Says what another server, another timeline or a slot that went back means. The rows between are repeated, none is
+    /// lost; this is the place where what Kafka already has could be read back and left out.
+    fn compare_with_last(&self, server: &Server, confirmed: Lsn) {
+        let Some((last_server, last_confirmed)) = &self.last else { return };
+        if (last_server.system, last_server.timeline) != (server.system, server.timeline) {
+            tracing::warn!(
+                system = server.system,
+                timeline = server.timeline,
+                "another server or timeline than before: positions cannot be compared with earlier ones"
+            );
+        } else if confirmed < *last_confirmed {
+            tracing::warn!(%confirmed, before = %last_confirmed, "the slot is behind what was confirmed; events repeat");
+        }
+    }
+
+    /// Says what is wrong, and how long to wait.
+    fn wait_after(&mut self, error: &session::Error) -> Duration {
+        match error {
+            session::Error::Postgres(error) => {
+                self.parts.postgres.not_ready(error.to_string());
+                match error {
+                    replication::Error::SlotInUse(_) => self.standby.next_wait(),
+                    _ => self.connecting.next_wait(),
+                }
+            }
+            session::Error::Kafka(reason) => {
+                self.parts.kafka.not_ready(format!("Kafka: {reason}"));
+                self.connecting.next_wait()
+            }
+            session::Error::Undelivered(failure) if failure.is_unpublishable => {
+                self.parts.outbox.not_ready(format!("halted: {failure} (position {})", failure.position));
+                self.halted.next_wait()
+            }
+            session::Error::Undelivered(failure) => {
+                self.parts.kafka.not_ready(format!("Kafka: {failure}"));
+                self.connecting.next_wait()
+            }
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! One message of the log at a time: decode, route, hand to the producer, keep count. No waiting in here: what cannot go
+//! on now is said, and the same message is given again later.
+
+use std::collections::{HashMap, HashSet};
+
+use contracts::envelope::Lsn;
+
+use crate::{
+    outbox::{Reason, Router, Table, Transaction, Unpublishable},
+    pgoutput::{self, Insert, Malformed, Message},
+    progress::Progress,
+    publisher::{Publisher, Refused},
+    replication::Server,
+};
+
+/// What became of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// It is dealt with.
+    Done,
+    /// The producer has no room; try again when something was acknowledged.
+    Full,
+    /// All is acknowledged, but the producer is not done with it; try again in a moment.
+    Settling,
+    /// It goes to a topic that was not seen before; try again once [`Relay::topic_is_there`].
+    UnknownTopic(String),
+}
+
+/// Why a message cannot be dealt with.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    /// Definite: the row must be dealt with by someone.
+    #[error("{row} (commit {commit})")]
+    Halt { row: Box<Unpublishable>, commit: Lsn },
+    /// Definite: not what the protocol promises.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    /// Definite: messages in an order that the protocol does not have.
+    #[error("{0}")]
+    Disorder(&'static str),
+    /// Transient: the producer is of no more use.
+    #[error("{0}")]
+    Publisher(String),
+}
+
+/// The state of one stream.
+pub(super) struct Relay {
+    server: Server,
+    router: Router,
+    tables: HashMap<u32, Table>,
+    topics: HashSet<String>,
+    transaction: Transaction,
+    /// The open transaction's commit record, and the number of its next event.
+    open: Option<(Lsn, u32)>,
+    pub(super) progress: Progress,
+    pub(super) publisher: Publisher,
+}
+
+impl Relay {
+    pub(super) fn new(server: Server, router: Router, confirmed: Lsn, publisher: Publisher) -> Self {
+        Self {
+            server,
+            router,
+            tables: HashMap::new(),
+            topics: HashSet::new(),
+            transaction: Transaction::default(),
+            open: None,
+            progress: Progress::new(confirmed),
+            publisher,
+        }
+    }
+
+    pub(super) fn topic_is_there(&mut self, topic: String) {
+        self.topics.insert(topic);
+    }
+
+    /// A topic that is there, if one was used.
+    pub(super) fn known_topic(&self) -> Option<String> {
+        self.topics.iter().next().cloned()
+    }
+
+    /// Deals with one message. Unless it is [`Step::Done`], nothing has changed.
+    pub(super) fn accept(&mut self, message: &[u8]) -> Result<Step, Error> {
+        match pgoutput::decode(message)? {
+            Message::Begin { commit, committed_at, .. } => {
+                self.transaction.restart(self.server.system, self.server.timeline, commit, committed_at);
+                self.open = Some((commit, 0));
+                self.progress.begin(committed_at);
+            }
+            Message::Commit { end, .. } => {
+                self.open.take().ok_or(Error::Disorder("a commit outside of a transaction"))?;
+                self.progress.commit(end);
+            }
+            Message::Relation(relation) => _ = self.tables.insert(relation.id, Table::new(&relation)),
+            Message::Insert(insert) => return self.insert(&insert),
+            Message::Skipped(_) => {}
+        }
+        Ok(Step::Done)
+    }
+
+    fn insert(&mut self, insert: &Insert<'_>) -> Result<Step, Error> {
+        let (commit, ordinal) = self.open.ok_or(Error::Disorder("a row outside of a transaction"))?;
+        let table = self.tables.get(&insert.relation).ok_or(Error::Disorder("a row of a table never described"))?;
+        let event = self
+            .router
+            .route(table, &insert.row, &mut self.transaction, ordinal)
+            .map_err(|row| Error::Halt { row, commit })?;
+        if !self.topics.contains(event.topic) {
+            return Ok(Step::UnknownTopic(event.topic.to_owned()));
+        }
+        match self.publisher.send(self.progress.next_event(), &event) {
+            Ok(()) => {}
+            Err(Refused::Full) => return Ok(Step::Full),
+            Err(Refused::Settling) => return Ok(Step::Settling),
+            Err(Refused::TooLarge(reason)) => {
+                let row = Unpublishable {
+                    table: table.name().to_owned(),
+                    id: event.id.to_owned(),
+                    reason: Reason::TooLarge(reason),
+                };
+                return Err(Error::Halt { row: Box::new(row), commit });
+            }
+            Err(Refused::Failed(reason)) => return Err(Error::Publisher(reason)),
+        }
+        self.progress.sent();
+        let next = ordinal.checked_add(1).ok_or(Error::Disorder("a transaction of more than 4 billion events"))?;
+        self.open = Some((commit, next));
+        Ok(Step::Done)
+    }
+}

@@ -1,0 +1,315 @@
+//! One stream from its start to its end: the loop that waits.
+//!
+//! It waits for many things at once, so that none can hold up another: while the producer has no room, a topic is
+//! missing or a row halts everything, frames are not read, but statuses go out all the same.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use telemetry::{CancellationToken, backoff::Backoff};
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use super::{
+    Parts,
+    kafka_watch::{KafkaWatch, Later},
+    relay::{self, Relay, Step},
+};
+use crate::{
+    metrics::{CaptureMetrics, Moment},
+    outbox::unix_micros,
+    publisher::{Failure, TopicState},
+    replication::{self, Frame, Stream},
+};
+
+/// The most frames that are taken before other things are looked at.
+const BITE: usize = 1024;
+/// How long the cluster may take to answer a question.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long the client may take to give back the room of what it has just reported as acknowledged.
+const SETTLING: Duration = Duration::from_millis(1);
+/// How long what is in flight may take at the end, and then the last confirmation.
+const FLUSH: Duration = Duration::from_secs(6);
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// Why a stream has ended.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    #[error(transparent)]
+    Postgres(#[from] replication::Error),
+    #[error("{0}")]
+    Kafka(String),
+    #[error(transparent)]
+    Undelivered(#[from] Failure),
+}
+
+/// What the next frame waits for.
+enum Waiting {
+    /// Nothing: frames are read.
+    No,
+    /// The acknowledgement of all events below this number.
+    ForRoom(u64),
+    /// Word about a topic.
+    ForTopic(String, Later<TopicState>),
+    /// Another try.
+    Until(Instant),
+}
+
+enum Wake {
+    End,
+    StatusDue,
+    KafkaChanged,
+    KafkaProbed(Result<(), String>),
+    TopicLookedUp(TopicState),
+    TryAgain,
+    Frame(Result<Frame, replication::Error>),
+}
+
+pub(super) struct Session<'a> {
+    stream: Stream,
+    relay: Relay,
+    parts: &'a Parts,
+    metrics: &'a CaptureMetrics,
+    waiting: Waiting,
+    /// The message that could not be dealt with yet.
+    pending: Option<Bytes>,
+    /// Something was acknowledged that has not been looked at.
+    acknowledged: bool,
+    counted: (u64, u64),
+    kafka: KafkaWatch<'a>,
+    tries: Backoff,
+}
+
+impl<'a> Session<'a> {
+    pub(super) fn new(stream: Stream, relay: Relay, parts: &'a Parts, metrics: &'a CaptureMetrics) -> Self {
+        Self {
+            stream,
+            relay,
+            parts,
+            metrics,
+            waiting: Waiting::No,
+            pending: None,
+            acknowledged: false,
+            counted: (0, 0),
+            kafka: KafkaWatch::new(&parts.kafka),
+            tries: Backoff::new(Duration::from_millis(200), Duration::from_secs(30)),
+        }
+    }
+
+    /// Relays until the token is cancelled, which is the good end, or something fails.
+    pub(super) async fn run(&mut self, shutdown: &CancellationToken) -> Result<(), Error> {
+        loop {
+            match self.wake(shutdown).await {
+                Wake::End => return Ok(()),
+                Wake::StatusDue => self.report().await?,
+                Wake::KafkaChanged => self.kafka_changed()?,
+                Wake::KafkaProbed(answer) => self.kafka.answered(answer, || probe(&self.relay)),
+                Wake::TopicLookedUp(state) => self.topic_looked_up(state)?,
+                Wake::TryAgain => self.resume()?,
+                Wake::Frame(frame) => self.take(frame?).await?,
+            }
+        }
+    }
+
+    async fn wake(&mut self, shutdown: &CancellationToken) -> Wake {
+        let status_due = match self.acknowledged {
+            true => self.stream.confirmation_due(),
+            false => self.stream.status_due(),
+        };
+        let topic_or_time = async {
+            match &mut self.waiting {
+                Waiting::ForTopic(_, answer) => Wake::TopicLookedUp(answer.await),
+                Waiting::Until(then) => {
+                    sleep_until(*then).await;
+                    Wake::TryAgain
+                }
+                Waiting::ForRoom(_) => std::future::pending().await,
+                Waiting::No => Wake::Frame(self.stream.next().await),
+            }
+        };
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => Wake::End,
+            () = sleep_until(status_due) => Wake::StatusDue,
+            () = self.relay.publisher.changed() => Wake::KafkaChanged,
+            answer = self.kafka.probed() => Wake::KafkaProbed(answer),
+            wake = topic_or_time => wake,
+        }
+    }
+
+    /// Deals with a frame and with those that are here already.
+    async fn take(&mut self, frame: Frame) -> Result<(), Error> {
+        let mut next = Some(frame);
+        for taken in 1.. {
+            match next {
+                None => break,
+                Some(Frame::Data(message)) => self.deal_with(message)?,
+                Some(Frame::Keepalive { wal_end, reply_wanted }) => {
+                    self.settle()?;
+                    self.relay.progress.idle_until(wal_end);
+                    self.stream.confirm(self.relay.progress.confirmable());
+                    if reply_wanted {
+                        self.report().await?;
+                    }
+                }
+            }
+            if taken == BITE || !matches!(self.waiting, Waiting::No) {
+                break;
+            }
+            next = self.stream.try_next()?;
+        }
+        Ok(())
+    }
+
+    fn deal_with(&mut self, message: Bytes) -> Result<(), Error> {
+        let step = match self.relay.accept(&message) {
+            Ok(step) => step,
+            Err(relay::Error::Halt { row, commit }) => {
+                self.parts.outbox.not_ready(format!("halted: {row} (commit {commit})"));
+                self.pending = Some(message);
+                self.waiting = Waiting::Until(Instant::now() + self.tries.next_wait());
+                return Ok(());
+            }
+            Err(relay::Error::Publisher(reason)) => return Err(Error::Kafka(reason)),
+            Err(error @ (relay::Error::Malformed(_) | relay::Error::Disorder(_))) => {
+                return Err(replication::Error::Protocol(error.to_string()).into());
+            }
+        };
+        match step {
+            Step::Done => {}
+            Step::Full => {
+                // Not before a part of it is free again, so that there are few wake-ups.
+                let (next, in_flight) = (self.relay.progress.next_event(), self.relay.progress.in_flight());
+                self.waiting = Waiting::ForRoom(next - in_flight + (in_flight / 4).max(1));
+                self.pending = Some(message);
+                self.make_room()?;
+            }
+            Step::Settling => {
+                self.waiting = Waiting::Until(Instant::now() + SETTLING);
+                self.pending = Some(message);
+            }
+            Step::UnknownTopic(topic) => {
+                let answer = Box::pin(self.relay.publisher.look_up(topic.clone(), PATIENCE));
+                self.waiting = Waiting::ForTopic(topic, answer);
+                self.pending = Some(message);
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes on with the message that had to wait.
+    fn resume(&mut self) -> Result<(), Error> {
+        self.waiting = Waiting::No;
+        if let Some(message) = self.pending.take() {
+            self.deal_with(message)?;
+        }
+        if matches!(self.waiting, Waiting::No) {
+            self.parts.outbox.ready();
+            self.tries.reset();
+        }
+        Ok(())
+    }
+
+    fn kafka_changed(&mut self) -> Result<(), Error> {
+        self.acknowledged = true;
+        if let Some(failure) = self.relay.publisher.failure() {
+            return Err(failure.into());
+        }
+        if let Some(trouble) = self.relay.publisher.trouble() {
+            self.kafka.complains(&trouble, || probe(&self.relay));
+        }
+        self.make_room()
+    }
+
+    /// Goes on when enough was acknowledged.
+    fn make_room(&mut self) -> Result<(), Error> {
+        let Waiting::ForRoom(below) = self.waiting else { return Ok(()) };
+        self.settle()?;
+        let acknowledged = self.relay.progress.next_event() - self.relay.progress.in_flight();
+        if acknowledged >= below { self.resume() } else { Ok(()) }
+    }
+
+    fn topic_looked_up(&mut self, state: TopicState) -> Result<(), Error> {
+        let Waiting::ForTopic(topic, _) = std::mem::replace(&mut self.waiting, Waiting::No) else { return Ok(()) };
+        if self.kafka.topic(&topic, state) {
+            self.relay.topic_is_there(topic);
+            return self.resume();
+        }
+        self.waiting = Waiting::Until(Instant::now() + self.tries.next_wait());
+        Ok(())
+    }
+
+    /// Takes up what was acknowledged.
+    fn settle(&mut self) -> Result<(), Error> {
+        self.acknowledged = false;
+        let progress = &mut self.relay.progress;
+        let before = progress.next_event() - progress.in_flight();
+        let upto = self.relay.publisher.acknowledged(progress.next_event())?;
+        progress.acknowledged(upto);
+        self.stream.confirm(progress.confirmable());
+        if upto > before || progress.in_flight() == 0 {
+            self.kafka.advanced();
+        }
+        Ok(())
+    }
+
+    /// Tells the server what is delivered, and the operator how things are.
+    async fn report(&mut self) -> Result<(), Error> {
+        self.settle()?;
+        if !matches!(self.waiting, Waiting::No) {
+            self.stream.not_listening();
+        }
+        self.stream.send_status().await?;
+        self.count();
+        self.kafka.check(self.relay.progress.in_flight());
+        Ok(())
+    }
+
+    fn count(&mut self) {
+        let progress = &self.relay.progress;
+        let (events, bytes) = (progress.next_event() - progress.in_flight(), self.relay.publisher.delivered_bytes());
+        self.metrics.set(&Moment {
+            events: events - self.counted.0,
+            bytes: bytes.saturating_sub(self.counted.1),
+            in_flight: progress.in_flight(),
+            confirmed: self.stream.confirmed(),
+            wal_end: self.stream.wal_end(),
+            oldest: progress.oldest().map(unix_micros),
+        });
+        self.counted = (events, bytes);
+    }
+
+    /// The position that is confirmed, or will be with the next status.
+    pub(super) fn confirmed(&self) -> contracts::envelope::Lsn {
+        self.stream.confirmed()
+    }
+
+    /// Waits, within bounds, for what is in flight, and tells the server the last position.
+    pub(super) async fn finish(mut self) -> Result<(), Error> {
+        let deadline = Instant::now() + FLUSH;
+        self.settle()?;
+        while self.relay.progress.in_flight() > 0 {
+            if timeout_at(deadline, self.relay.publisher.changed()).await.is_err() {
+                tracing::warn!(
+                    events = self.relay.progress.in_flight(),
+                    "not acknowledged in time; they will be repeated"
+                );
+                break;
+            }
+            self.settle()?;
+        }
+        self.count();
+        self.stream.finish(GOODBYE).await?;
+        self.relay.publisher.discard().await;
+        Ok(())
+    }
+
+    /// Gives up the stream and drops what the producer holds.
+    pub(super) async fn abandon(self) {
+        drop(self.stream);
+        self.relay.publisher.discard().await;
+    }
+}
+
+fn probe(relay: &Relay) -> Later<Result<(), String>> {
+    Box::pin(relay.publisher.probe(relay.known_topic(), PATIENCE))
+}

@@ -1,0 +1,40 @@
+//! The `cdc-capture` program: reads the flags, wires, runs.
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use cdc_capture::settings::{Cli, Command, RunSettings};
+use clap::Parser;
+use telemetry::{health::Health, logs, metrics::Metrics, settings::refuse, shutdown};
+use tokio::net::TcpListener;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<ExitCode> {
+    match Cli::parse().command {
+        Command::Run(args) => match args.check() {
+            Ok(settings) => run(settings).await,
+            Err(problems) => Ok(refuse(&problems)),
+        },
+        Command::Setup(args) => match args.check() {
+            Ok(settings) => setup(settings).await,
+            Err(problems) => Ok(refuse(&problems)),
+        },
+    }
+}
+
+async fn run(settings: RunSettings) -> anyhow::Result<ExitCode> {
+    let _logs = logs::init("cdc-capture", &settings.logs).map_err(anyhow::Error::from_boxed)?;
+    let shutdown = shutdown::on_signal().context("cannot listen to signals")?;
+    let address = settings.admin_listen;
+    let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+    cdc_capture::serve(settings.capture, listener, Health::new(), Metrics::new(), shutdown).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+#[allow(clippy::print_stdout, reason = "what was done is the command's answer")]
+async fn setup(settings: cdc_capture::SetupSettings) -> anyhow::Result<ExitCode> {
+    for line in cdc_capture::setup(settings).await? {
+        println!("{line}");
+    }
+    Ok(ExitCode::SUCCESS)
+}

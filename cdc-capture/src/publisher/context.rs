@@ -1,0 +1,189 @@
+//! What librdkafka's threads tell the relay.
+
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
+
+use contracts::envelope::names;
+use rdkafka::{
+    ClientContext,
+    config::RDKafkaLogLevel,
+    error::{KafkaError, RDKafkaErrorCode},
+    message::{DeliveryResult, Headers, Message},
+    producer::ProducerContext,
+};
+use std::sync::Arc;
+use tokio::sync::Notify;
+
+use super::settings::MAX_IN_FLIGHT;
+use crate::progress::AckWindow;
+
+/// An event that the broker did not take.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("event {id} was not delivered to {topic}: {reason}")]
+pub struct Failure {
+    /// The event's id.
+    pub id: String,
+    /// Its topic.
+    pub topic: String,
+    /// Its place in the log, as its header says.
+    pub position: String,
+    /// Why.
+    pub reason: String,
+    /// Definite: the broker will refuse it again, so that it is the row that must be dealt with, or a limit.
+    pub is_unpublishable: bool,
+}
+
+/// What both sides see.
+pub(super) struct Shared {
+    pub(super) window: AckWindow,
+    bytes: AtomicU64,
+    signalled: AtomicBool,
+    notify: Notify,
+    troubled: AtomicBool,
+    trouble: Mutex<Option<String>>,
+    failed: AtomicBool,
+    failure: Mutex<Option<Failure>>,
+}
+
+impl Shared {
+    pub(super) fn new() -> Self {
+        Self {
+            window: AckWindow::new(MAX_IN_FLIGHT),
+            bytes: AtomicU64::new(0),
+            signalled: AtomicBool::new(false),
+            notify: Notify::new(),
+            troubled: AtomicBool::new(false),
+            trouble: Mutex::new(None),
+            failed: AtomicBool::new(false),
+            failure: Mutex::new(None),
+        }
+    }
+
+    /// From here on a change wakes the relay again. Must come before the window is drained: what is acknowledged after
+    /// the draining is then sure to be signalled.
+    pub(super) fn listen(&self) {
+        self.signalled.swap(false, Ordering::SeqCst);
+    }
+
+    pub(super) async fn changed(&self) {
+        self.notify.notified().await;
+    }
+
+    pub(super) fn delivered_bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn failure(&self) -> Option<Failure> {
+        if !self.failed.load(Ordering::Acquire) {
+            return None;
+        }
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn trouble(&self) -> Option<String> {
+        if !self.troubled.load(Ordering::Acquire) {
+            return None;
+        }
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn no_trouble(&self) {
+        self.troubled.store(false, Ordering::Release);
+    }
+
+    fn signal(&self) {
+        if !self.signalled.load(Ordering::SeqCst) && !self.signalled.swap(true, Ordering::SeqCst) {
+            self.notify.notify_one();
+        }
+    }
+
+    fn delivered(&self, number: u64, bytes: usize) {
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.window.acknowledge(number);
+        if self.troubled.load(Ordering::Relaxed) {
+            self.no_trouble();
+        }
+        self.signal();
+    }
+
+    fn failed(&self, failure: impl FnOnce() -> Failure) {
+        let mut first = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        if first.is_none() {
+            *first = Some(failure());
+            self.failed.store(true, Ordering::Release);
+            self.notify.notify_one();
+        }
+    }
+}
+
+/// The callbacks.
+pub(super) struct Context {
+    shared: Arc<Shared>,
+}
+
+impl Context {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+}
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        match level {
+            RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
+                tracing::error!(facility, "librdkafka: {message}");
+            }
+            // Also each failed try to connect: the health part says so already.
+            _ => tracing::debug!(facility, "librdkafka: {message}"),
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        let trouble = format!("{error}: {reason}");
+        tracing::debug!(trouble, "librdkafka");
+        // That all brokers are down says less than why the last one is.
+        let mut last = self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        let says_little = error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown);
+        if last.is_none() || !says_little {
+            *last = Some(trouble);
+        }
+        drop(last);
+        self.shared.troubled.store(true, Ordering::Release);
+        self.shared.notify.notify_one();
+    }
+}
+
+impl ProducerContext for Context {
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, number: usize) {
+        match result {
+            Ok(message) => {
+                self.shared.delivered(number as u64, message.payload_len() + message.key_len());
+            }
+            Err((error, message)) => self.shared.failed(|| {
+                let header = |name: &str| {
+                    let found = message.headers()?.iter().find(|header| header.key == name)?.value?;
+                    Some(String::from_utf8_lossy(found).into_owned())
+                };
+                Failure {
+                    id: header(names::ID).unwrap_or_default(),
+                    topic: message.topic().to_owned(),
+                    position: header(names::POSITION).unwrap_or_default(),
+                    reason: telemetry::database::reason(error),
+                    is_unpublishable: matches!(
+                        error.rdkafka_error_code(),
+                        Some(
+                            RDKafkaErrorCode::MessageSizeTooLarge
+                                | RDKafkaErrorCode::InvalidMessage
+                                | RDKafkaErrorCode::InvalidMessageSize
+                                | RDKafkaErrorCode::InvalidRecord
+                        )
+                    ),
+                }
+            }),
+        }
+    }
+}

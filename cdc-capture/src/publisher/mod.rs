@@ -1,0 +1,228 @@
+//! The Kafka side: events in, acknowledgements out.
+//!
+//! Guarantees: an event that was taken is acknowledged once it is on every in-sync replica, and in the order of its
+//! partition; the first failure of any event poisons the whole publisher, which must then be replaced (an event behind
+//! the failed one could otherwise overtake it). What it may hold is bounded in events and in bytes.
+//!
+//! librdkafka's threads set one bit an event in an ack window and wake the relay; there is no lock and no allocation
+//! of ours for an event.
+
+mod context;
+mod settings;
+mod spans;
+
+pub use context::Failure;
+pub use settings::{MAX_IN_FLIGHT, UnusableSettings, check as check_settings};
+
+use std::{sync::Arc, time::Duration};
+
+use rdkafka::{
+    config::FromClientConfigAndContext,
+    error::{KafkaError, RDKafkaErrorCode},
+    message::{Header, OwnedHeaders},
+    producer::{BaseRecord, Producer, ThreadedProducer},
+};
+use telemetry::kafka::Kafka;
+
+use crate::outbox::Event;
+use context::{Context, Shared};
+use spans::SendSpans;
+
+/// A producer and what it has been given.
+pub struct Publisher {
+    producer: Option<Arc<ThreadedProducer<Context>>>,
+    shared: Arc<Shared>,
+    spans: Option<SendSpans>,
+    drained: u64,
+    queue_bytes: u64,
+}
+
+/// Why an event was not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// Transient: as much as may be is in flight.
+    #[error("the producer's queue is full")]
+    Full,
+    /// Transient: nothing is in flight, but librdkafka frees the room of a batch only after its last acknowledgement.
+    #[error("the producer has not freed its queue yet")]
+    Settling,
+    /// Definite: this event will never be taken with these settings.
+    #[error("{0}")]
+    TooLarge(String),
+    /// The producer is of no more use.
+    #[error("Kafka: {0}")]
+    Failed(String),
+}
+
+/// Whether a topic can be written to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TopicState {
+    /// It is there.
+    There,
+    /// The cluster answers that it is not, or that it may not be written to.
+    Missing(String),
+    /// The cluster does not answer.
+    Unknown(String),
+}
+
+impl Publisher {
+    /// A producer that has not connected yet.
+    ///
+    /// # Errors
+    /// When librdkafka refuses the settings.
+    pub fn new(kafka: &Kafka, linger: Duration, trace: bool) -> Result<Self, UnusableSettings> {
+        let config = settings::client_config(kafka, linger);
+        let shared = Arc::new(Shared::new());
+        let context = Context::new(Arc::clone(&shared));
+        let producer = ThreadedProducer::from_config_and_context(&config, context).map_err(UnusableSettings::from)?;
+        let spans = trace.then(SendSpans::default);
+        let queue_bytes = settings::queue_bytes(&config);
+        Ok(Self { producer: Some(Arc::new(producer)), shared, spans, drained: 0, queue_bytes })
+    }
+
+    /// Hands an event to the producer as the one with this number; numbers start at 0 and rise by 1.
+    ///
+    /// # Errors
+    /// When it was not taken. Then the number is still free.
+    pub fn send(&mut self, number: u64, event: &Event<'_>) -> Result<(), Refused> {
+        if number - self.drained >= self.shared.window.capacity() {
+            return Err(Refused::Full);
+        }
+        let Some(producer) = &self.producer else { return Err(Refused::Failed("the producer has ended".to_owned())) };
+        let mut headers = OwnedHeaders::new_with_capacity(event.headers.len());
+        for (key, value) in event.headers.iter() {
+            headers = headers.insert(Header { key, value: Some(value) });
+        }
+        let span = self.spans.as_ref().and_then(|_| spans::span_of(event));
+        let mut record = BaseRecord::<str, [u8], usize>::with_opaque_to(event.topic, number as usize)
+            .key(event.key)
+            .headers(headers);
+        record.payload = event.payload;
+        match producer.send(record) {
+            Ok(()) => {
+                if let (Some(spans), Some(span)) = (&mut self.spans, span) {
+                    spans.sent(number, span);
+                }
+                Ok(())
+            }
+            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => {
+                if event.payload.is_some_and(|payload| payload.len() as u64 > self.queue_bytes) {
+                    let reason = "it is larger than the producer's whole queue (queue.buffering.max.kbytes)";
+                    return Err(Refused::TooLarge(reason.to_owned()));
+                }
+                Err(if number > self.drained { Refused::Full } else { Refused::Settling })
+            }
+            Err((KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge), _)) => {
+                Err(Refused::TooLarge(format!(
+                    "a message of {} bytes and its headers is over message.max.bytes",
+                    event.payload.map_or(0, <[u8]>::len)
+                )))
+            }
+            Err((error, _)) => Err(Refused::Failed(telemetry::database::reason(&error))),
+        }
+    }
+
+    /// Waits until something was acknowledged or has failed since [`Publisher::acknowledged`] was asked last.
+    pub async fn changed(&self) {
+        self.shared.changed().await;
+    }
+
+    /// All events with a number below this one are acknowledged; `next` is the first that was not sent.
+    ///
+    /// # Errors
+    /// When an event was not delivered.
+    pub fn acknowledged(&mut self, next: u64) -> Result<u64, Failure> {
+        self.shared.listen();
+        self.drained = self.shared.window.drain(self.drained, next);
+        if let Some(spans) = &mut self.spans {
+            spans.acknowledged(self.drained);
+        }
+        self.shared.failure().map_or(Ok(self.drained), Err)
+    }
+
+    /// The first failure, when there is one already.
+    pub fn failure(&self) -> Option<Failure> {
+        self.shared.failure()
+    }
+
+    /// Keys and values delivered, in bytes.
+    pub fn delivered_bytes(&self) -> u64 {
+        self.shared.delivered_bytes()
+    }
+
+    /// What the client complained about since the last acknowledgement; `None` when it did not.
+    pub fn trouble(&self) -> Option<String> {
+        self.shared.trouble()
+    }
+
+    /// Waits until a new producer has heard from the cluster, for at most `patience`; gives why it has not, in the client's
+    /// words.
+    pub fn reach(&self, patience: Duration) -> impl Future<Output = Result<(), String>> + Send + 'static {
+        self.ask(move |producer| producer.client().fetch_cluster_id(patience).is_some())
+    }
+
+    /// Asks the cluster anew, for at most `patience`: about `topic`, or when none is known about all that there is.
+    pub fn probe(
+        &self,
+        topic: Option<String>,
+        patience: Duration,
+    ) -> impl Future<Output = Result<(), String>> + Send + 'static {
+        self.ask(move |producer| producer.client().fetch_metadata(topic.as_deref(), patience).is_ok())
+    }
+
+    /// The answer does not hold on to the publisher, so that it can be waited for beside other things.
+    fn ask(
+        &self,
+        question: impl FnOnce(&ThreadedProducer<Context>) -> bool + Send + 'static,
+    ) -> impl Future<Output = Result<(), String>> + Send + 'static {
+        let asked = self.blocking(question);
+        let shared = Arc::clone(&self.shared);
+        async move {
+            if asked.await? {
+                shared.no_trouble();
+                return Ok(());
+            }
+            Err(shared.trouble().unwrap_or_else(|| "no broker answers".to_owned()))
+        }
+    }
+
+    /// Asks the cluster for a topic, for at most `patience`.
+    pub fn look_up(&self, topic: String, patience: Duration) -> impl Future<Output = TopicState> + Send + 'static {
+        let looked_up = self.blocking(move |producer| {
+            let metadata = producer.client().fetch_metadata(Some(&topic), patience);
+            let metadata = match metadata {
+                Ok(metadata) => metadata,
+                Err(error) => return TopicState::Unknown(error.to_string()),
+            };
+            match metadata.topics().iter().find(|found| found.name() == topic) {
+                None => TopicState::Unknown("no answer about the topic".to_owned()),
+                Some(found) => match found.error() {
+                    Some(error) => TopicState::Missing(RDKafkaErrorCode::from(error).to_string()),
+                    None if found.partitions().is_empty() => TopicState::Missing("it has no partitions".to_owned()),
+                    None => TopicState::There,
+                },
+            }
+        });
+        async move { looked_up.await.unwrap_or_else(TopicState::Unknown) }
+    }
+
+    fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&ThreadedProducer<Context>) -> T + Send + 'static,
+    ) -> impl Future<Output = Result<T, String>> + Send + 'static {
+        let producer = self.producer.clone();
+        async move {
+            let producer = producer.ok_or_else(|| "the producer has ended".to_owned())?;
+            let answer = tokio::task::spawn_blocking(move || work(&producer)).await;
+            answer.map_err(|error| error.to_string())
+        }
+    }
+
+    /// Drops the producer and what it still holds, off the async threads, since that takes a moment.
+    pub async fn discard(mut self) {
+        if let Some(producer) = self.producer.take() {
+            // It cannot fail but by a panic in librdkafka's destructor, of which nothing depends any more.
+            let _ = tokio::task::spawn_blocking(move || drop(producer)).await;
+        }
+    }
+}

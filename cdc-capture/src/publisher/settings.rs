@@ -1,0 +1,110 @@
+//! librdkafka's settings: what the guarantees need, then the operator's own.
+
+use std::time::Duration;
+
+use rdkafka::{ClientConfig, error::KafkaError};
+use telemetry::{kafka::Kafka, settings::Problems};
+
+/// The most events in flight. What an event's bit and a transaction's entry cost is bounded by it.
+pub const MAX_IN_FLIGHT: usize = 16_384;
+
+/// What the guarantees rest on; an operator cannot set it otherwise.
+const FIXED: [(&str, &str); 3] =
+    [("enable.idempotence", "true"), ("acks", "all"), ("enable.gapless.guarantee", "true")];
+/// Other names, and settings that would turn the producer into another kind.
+const NOT_OURS: [&str; 3] = ["request.required.acks", "transactional.id", "bootstrap.servers"];
+
+/// librdkafka refuses the settings. The message holds no value, which may be a secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct UnusableSettings(String);
+
+impl From<KafkaError> for UnusableSettings {
+    fn from(error: KafkaError) -> Self {
+        Self(match error {
+            KafkaError::ClientConfig(_, reason, key, _) => format!("{key}: {reason}"),
+            error => error.to_string(),
+        })
+    }
+}
+
+/// Notes what is wrong with the operator's properties.
+pub fn check(setting: &str, kafka: &Kafka, problems: &mut Problems) {
+    let mut config = ClientConfig::new();
+    for (key, value) in &kafka.properties {
+        if FIXED.iter().any(|(fixed, _)| fixed == key) || NOT_OURS.contains(&key.as_str()) {
+            problems.add(setting, format!("{key} is for cdc-capture to set"));
+        } else {
+            let mut one = ClientConfig::new();
+            one.set(key, value);
+            match one.create_native_config() {
+                Ok(_) => _ = config.set(key, value),
+                Err(error) => problems.add(setting, UnusableSettings::from(error)),
+            }
+        }
+    }
+}
+
+pub(super) fn client_config(kafka: &Kafka, linger: Duration) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config
+        .set("client.id", "cdc-capture")
+        // As Java's own producer does it, so that other producers' keys land beside ours.
+        .set("partitioner", "murmur2_random")
+        .set("linger.ms", (linger.as_secs_f64() * 1000.0).to_string())
+        .set("queue.buffering.max.kbytes", "16384")
+        .set("queue.buffering.max.messages", MAX_IN_FLIGHT.to_string())
+        // Shorter than the time after which the server gives the slot to a standby (wal_sender_timeout, 60 s).
+        .set("message.timeout.ms", "30000")
+        .set("socket.keepalive.enable", "true")
+        .set("reconnect.backoff.ms", "50")
+        .set("reconnect.backoff.max.ms", "1000");
+    for (key, value) in &kafka.properties {
+        config.set(key, value);
+    }
+    config.set("bootstrap.servers", &kafka.bootstrap_servers);
+    for (key, value) in FIXED {
+        config.set(key, value);
+    }
+    config
+}
+
+/// How many bytes of values the producer may hold.
+pub(super) fn queue_bytes(config: &ClientConfig) -> u64 {
+    let kbytes = config.get("queue.buffering.max.kbytes").and_then(|kbytes| kbytes.parse::<u64>().ok());
+    kbytes.map_or(u64::MAX, |kbytes| kbytes.saturating_mul(1024))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(key: &str, value: &str) -> String {
+        let mut kafka = Kafka::at("localhost:9092");
+        kafka.properties.push((key.to_owned(), value.to_owned()));
+        let mut problems = Problems::new();
+        check("--kafka-config", &kafka, &mut problems);
+        problems.finish(Some(())).map_or_else(|problems| problems.to_string(), |()| String::new())
+    }
+
+    #[test]
+    fn what_the_guarantees_rest_on_cannot_be_set() {
+        assert!(problems("acks", "1").contains("acks is for cdc-capture to set"));
+        assert!(problems("enable.idempotence", "false").contains("is for cdc-capture"));
+        assert_eq!(problems("linger.ms", "5"), "");
+    }
+
+    #[test]
+    fn a_refused_property_is_named_and_its_value_is_not() {
+        let text = problems("sasl.passwort", "hunter2");
+        assert!(text.contains("sasl.passwort") && !text.contains("hunter2"), "{text}");
+    }
+
+    #[test]
+    fn the_guarantees_come_last() {
+        let mut kafka = Kafka::at("localhost:9092");
+        kafka.properties.push(("acks".to_owned(), "0".to_owned()));
+        let config = client_config(&kafka, Duration::from_micros(500));
+        assert_eq!((config.get("acks"), config.get("linger.ms")), (Some("all"), Some("0.5")));
+    }
+}

@@ -1,0 +1,241 @@
+//! What the relay is told, as values that are checked already, and the flags from which they are made.
+
+use std::{net::SocketAddr, time::Duration};
+
+use clap::{Args, Parser, Subcommand};
+use telemetry::{
+    database::Database,
+    kafka::{Kafka, KafkaArgs},
+    logs::LogArgs,
+    settings::Problems,
+};
+
+use crate::{
+    names::{PublicationName, RoleName, SlotName, TableName},
+    outbox::TopicTemplate,
+    publisher,
+};
+
+/// What `run` needs to know.
+#[derive(Clone)]
+pub struct Settings {
+    /// The database with the outbox; its role has REPLICATION.
+    pub database: Database,
+    /// The cluster that events go to, with the prefix of its topics.
+    pub kafka: Kafka,
+    /// The replication slot.
+    pub slot: SlotName,
+    /// The publication.
+    pub publication: PublicationName,
+    /// Which topic a row goes to.
+    pub topic_template: TopicTemplate,
+    /// `ce_source` of rows that name none; `None` is `/` and the database's name.
+    pub source: Option<String>,
+    /// How long the producer waits for more events to send together.
+    pub linger: Duration,
+    /// Whether a span is made for each sampled event: where spans are exported.
+    pub trace: bool,
+}
+
+impl Settings {
+    /// All defaults.
+    pub fn new(database: Database, kafka: Kafka) -> Self {
+        Self {
+            database,
+            kafka,
+            slot: SlotName::default(),
+            publication: PublicationName::default(),
+            topic_template: TopicTemplate::default(),
+            source: None,
+            linger: Duration::from_millis(1),
+            trace: false,
+        }
+    }
+}
+
+/// What `setup` needs to know.
+#[derive(Clone)]
+pub struct SetupSettings {
+    /// The database, as a role that owns the tables and may create slots.
+    pub database: Database,
+    /// The outbox tables.
+    pub tables: Vec<TableName>,
+    /// The relay's login role, to be granted what it needs.
+    pub role: Option<RoleName>,
+    /// The replication slot.
+    pub slot: SlotName,
+    /// The publication.
+    pub publication: PublicationName,
+}
+
+/// Outbox relay: each row that is inserted into an outbox table and committed becomes an event on Kafka, in commit order.
+#[derive(Debug, Parser)]
+#[command(name = "cdc-capture", version)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Relay events until the process is told to end.
+    Run(Box<RunArgs>),
+    /// Create or extend publication and slot, and grant the relay's role what it needs. Can be repeated.
+    Setup(Box<SetupArgs>),
+}
+
+/// The names that both commands take.
+#[derive(Debug, Args)]
+pub struct NameArgs {
+    /// The replication slot.
+    #[arg(long, env = "SLOT", default_value = SlotName::DEFAULT, value_name = "NAME")]
+    slot: String,
+
+    /// The publication.
+    #[arg(long, env = "PUBLICATION", default_value = PublicationName::DEFAULT, value_name = "NAME")]
+    publication: String,
+}
+
+impl NameArgs {
+    fn check(&self, problems: &mut Problems) -> (Option<SlotName>, Option<PublicationName>) {
+        (problems.parse("--slot / SLOT", &self.slot), problems.parse("--publication / PUBLICATION", &self.publication))
+    }
+}
+
+/// The flags of `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The database with the outbox, as a role with REPLICATION: `postgres://user:password@host/database`. Without
+    /// `sslmode`, TLS is off on this machine and verified for every other.
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    database_url: Option<String>,
+
+    #[command(flatten)]
+    names: NameArgs,
+
+    /// Which topic a row goes to; `{aggregatetype}` and `{type}` stand for the row's columns.
+    #[arg(long, env = "TOPIC_TEMPLATE", default_value = "{aggregatetype}", value_name = "TEMPLATE")]
+    topic_template: String,
+
+    /// `ce_source` of rows whose headers have none. `/` and the database's name unless set.
+    #[arg(long, env = "SOURCE", value_name = "URI")]
+    source: Option<String>,
+
+    /// How long the producer waits for more events to send together, in milliseconds.
+    #[arg(long, env = "LINGER_MS", default_value = "1", value_name = "MS")]
+    linger_ms: String,
+
+    /// Where `/healthz`, `/readyz` and `/metrics` are served.
+    #[arg(long, env = "ADMIN_LISTEN", default_value = "127.0.0.1:8082", value_name = "ADDRESS:PORT")]
+    admin_listen: String,
+
+    #[command(flatten)]
+    kafka: KafkaArgs,
+
+    /// Logs and traces.
+    #[command(flatten)]
+    pub logs: LogArgs,
+}
+
+/// What a `run` process needs to know beside [`Settings`].
+pub struct RunSettings {
+    /// The relay's.
+    pub capture: Settings,
+    /// Where health and metrics are served.
+    pub admin_listen: SocketAddr,
+    /// Logs and traces.
+    pub logs: LogArgs,
+}
+
+impl RunArgs {
+    /// Checks all flags.
+    ///
+    /// # Errors
+    /// All problems at once.
+    pub fn check(self) -> Result<RunSettings, Problems> {
+        let mut problems = Problems::new();
+        let url = self.database_url.as_deref().filter(|url| !url.is_empty());
+        let database = Database::check("--database-url / DATABASE_URL", url, &mut problems);
+        if database.as_ref().is_some_and(|database| database.config().get_user().is_none()) {
+            problems.add("--database-url / DATABASE_URL", "no user is named");
+        }
+        let (slot, publication) = self.names.check(&mut problems);
+        let topic_template = problems.parse("--topic-template / TOPIC_TEMPLATE", &self.topic_template);
+        let linger = problems
+            .parse::<f64>("--linger-ms / LINGER_MS", &self.linger_ms)
+            .and_then(|millis| Duration::try_from_secs_f64(millis / 1000.0).ok())
+            .filter(|linger| *linger <= Duration::from_secs(10));
+        if linger.is_none() && self.linger_ms.parse::<f64>().is_ok() {
+            problems.add("--linger-ms / LINGER_MS", "expected 0 to 10000");
+        }
+        if self.source.as_deref() == Some("") {
+            problems.add("--source / SOURCE", "is empty");
+        }
+        let admin_listen = problems.parse("--admin-listen / ADMIN_LISTEN", &self.admin_listen);
+        let kafka = self.kafka.check(&mut problems);
+        if let Some(kafka) = &kafka {
+            publisher::check_settings("--kafka-config / KAFKA_CONFIG", kafka, &mut problems);
+        }
+        self.logs.check(&mut problems);
+        let settings = || {
+            let capture = Settings {
+                database: database?.application_name("cdc-capture"),
+                kafka: kafka?,
+                slot: slot?,
+                publication: publication?,
+                topic_template: topic_template?,
+                source: self.source,
+                linger: linger?,
+                trace: self.logs.otlp_endpoint.is_some(),
+            };
+            Some(RunSettings { capture, admin_listen: admin_listen?, logs: self.logs })
+        };
+        let settings = settings();
+        problems.finish(settings)
+    }
+}
+
+/// The flags of `setup`.
+#[derive(Debug, Args)]
+pub struct SetupArgs {
+    /// The database, as the tables' owner with REPLICATION, or as a superuser.
+    #[arg(long, env = "ADMIN_DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    admin_url: Option<String>,
+
+    /// An outbox table; repeat it for several.
+    #[arg(long = "table", value_name = "SCHEMA.TABLE")]
+    tables: Vec<String>,
+
+    /// The login role that `run` will use: granted USAGE on the schemas and SELECT on the tables.
+    #[arg(long, value_name = "NAME")]
+    role: Option<String>,
+
+    #[command(flatten)]
+    names: NameArgs,
+}
+
+impl SetupArgs {
+    /// Checks all flags.
+    ///
+    /// # Errors
+    /// All problems at once.
+    pub fn check(self) -> Result<SetupSettings, Problems> {
+        let mut problems = Problems::new();
+        let url = self.admin_url.as_deref().filter(|url| !url.is_empty());
+        let database = Database::check("--admin-url / ADMIN_DATABASE_URL", url, &mut problems);
+        if self.tables.is_empty() {
+            problems.add("--table", "at least one is required");
+        }
+        let tables = self.tables.iter().filter_map(|table| problems.parse("--table", table)).collect();
+        let role = self.role.as_deref().map(|role| problems.parse("--role", role));
+        let (slot, publication) = self.names.check(&mut problems);
+        let settings = || {
+            let database = database?.application_name("cdc-capture setup");
+            Some(SetupSettings { database, tables, role: role.flatten(), slot: slot?, publication: publication? })
+        };
+        let settings = settings();
+        problems.finish(settings)
+    }
+}

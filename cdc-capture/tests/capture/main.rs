@@ -1,0 +1,9 @@
+//! The relay on a real PostgreSQL and a real Kafka. Each test has its own database, slot and topics.
+
+#![allow(clippy::unwrap_used, reason = "clippy knows tests, but not what they call")]
+
+mod delivery;
+mod faults;
+mod outbox;
+mod program;
+mod set_up;
