@@ -1,1 +1,31 @@
-//! Placeholder.
+//! The write side: the hotel's contexts, each with its own schema and role, behind one HTTP server.
+//!
+//! A command comes in over HTTP, the domain decides, and one transaction holds the aggregate's new version and the
+//! outbox row that tells the world. [`contexts`] are siblings of one shape; what they share stands beside them. A
+//! context knows the others only by the events that they publish.
+
+mod answer;
+mod body;
+pub mod clock;
+mod command;
+mod conditional;
+pub mod context;
+pub mod contexts;
+mod database;
+mod failure;
+mod fields;
+mod migrate;
+mod outbox;
+mod path;
+mod problem;
+mod read_after;
+mod router;
+mod service;
+pub mod settings;
+mod shell;
+mod topics;
+mod trace;
+
+pub use migrate::{MigrateError, migrate};
+pub use service::serve;
+pub use settings::Settings;

@@ -1,0 +1,40 @@
+//! What a context is to the service that runs it.
+
+use axum::Router;
+use contracts::Topic;
+use futures::future::BoxFuture;
+use inbox::{Applied, Halt, Intake};
+use refinery::Runner;
+use telemetry::CancellationToken;
+
+use crate::shell::Shell;
+
+/// A context: all that the service needs to know of it in order to run it.
+pub struct Context {
+    /// Its name, which is the first segment of its paths: `direct-booking`.
+    pub name: &'static str,
+    /// Its schema, and the role that owns nothing but may work there: `direct_booking`.
+    pub schema: &'static str,
+    /// The setting that gives it a database of its own.
+    pub database_url: Setting,
+    /// The topics that it publishes, which it creates where they are missing.
+    pub topics: &'static [Topic],
+    /// Its tables.
+    pub(crate) migrations: fn() -> Runner,
+    /// Its routes, below its name.
+    pub(crate) routes: fn() -> Router<Shell>,
+    /// Its reactions to the events of other contexts.
+    pub(crate) reactors: &'static [Reactor],
+}
+
+/// A setting's two names.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// The flag, without its dashes.
+    pub flag: &'static str,
+    /// The environment variable.
+    pub variable: &'static str,
+}
+
+/// Runs a handler until the token is cancelled.
+pub(crate) type Reactor = fn(Intake, Applied, CancellationToken) -> BoxFuture<'static, Result<(), Halt>>;

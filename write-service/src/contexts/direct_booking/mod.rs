@@ -1,0 +1,24 @@
+//! Direct booking: room types, their rooms, and the bookings of them on accounts.
+
+mod documents;
+mod domain;
+mod http;
+mod reactors;
+mod store;
+
+mod embedded {
+    refinery::embed_migrations!("src/contexts/direct_booking/migrations");
+}
+
+use crate::context::{Context, Setting};
+
+/// This context.
+pub(crate) static CONTEXT: Context = Context {
+    name: "direct-booking",
+    schema: "direct_booking",
+    database_url: Setting { flag: "direct-booking-database-url", variable: "DIRECT_BOOKING_DATABASE_URL" },
+    topics: contracts::direct_booking::TOPICS,
+    migrations: embedded::migrations::runner,
+    routes: http::routes,
+    reactors: reactors::ALL,
+};

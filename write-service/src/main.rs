@@ -1,0 +1,64 @@
+//! `write-service serve` and `write-service migrate`.
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use telemetry::{database, health::Health, logs, metrics::Metrics, settings, shutdown};
+use tokio::net::TcpListener;
+use write_service::settings::{MigrateArgs, Serve, ServeArgs};
+
+/// The hotel's contexts: commands over HTTP, one transaction for state and event.
+#[derive(Parser)]
+#[command(version)]
+struct Line {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "there is one, and it is used once")]
+enum Action {
+    /// Runs contexts until SIGTERM.
+    Serve(ServeArgs),
+    /// Creates or upgrades the contexts' schemas and roles, then exits.
+    Migrate(MigrateArgs),
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<ExitCode> {
+    match Line::parse().action {
+        Action::Serve(args) => {
+            let log_args = args.logs.clone();
+            match args.check() {
+                Ok(serve) => run(serve, &log_args).await,
+                Err(problems) => Ok(settings::refuse(&problems)),
+            }
+        }
+        Action::Migrate(args) => match args.check() {
+            Ok(admin) => migrate(&admin, &args.logs).await,
+            Err(problems) => Ok(settings::refuse(&problems)),
+        },
+    }
+}
+
+async fn run(serve: Serve, log_args: &logs::LogArgs) -> anyhow::Result<ExitCode> {
+    let _guard = logs::init("write-service", log_args).map_err(anyhow::Error::from_boxed)?;
+    let shutdown = shutdown::on_signal()?;
+    let listener =
+        TcpListener::bind(serve.listen).await.with_context(|| format!("cannot listen on {}", serve.listen))?;
+    tracing::info!(address = %listener.local_addr()?, "listening");
+    write_service::serve(serve.settings, listener, Health::new(), Metrics::new(), shutdown).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn migrate(admin: &telemetry::database::Database, log_args: &logs::LogArgs) -> anyhow::Result<ExitCode> {
+    let _guard = logs::init("write-service", log_args).map_err(anyhow::Error::from_boxed)?;
+    let shutdown = shutdown::on_signal()?;
+    let part = Health::new().part("database");
+    if !database::wait_until_there(&admin.pool()?, &part, &shutdown).await {
+        return Ok(ExitCode::FAILURE);
+    }
+    write_service::migrate(admin).await?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,93 @@
+//! Creates or upgrades every context's schema, and the role that may work in it and nowhere else.
+
+use deadpool_postgres::PoolError;
+use telemetry::database::Database;
+use tokio_postgres::Client;
+
+use crate::{context::Context, contexts};
+
+/// Held during a migration, so that two at once follow each other. Any number that nobody else uses.
+const LOCK: i64 = 0x5741_5942_494c_4c01;
+
+/// Why the schemas could not be brought up to date.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrateError {
+    /// TLS cannot be set up.
+    #[error(transparent)]
+    Tls(#[from] std::io::Error),
+    /// The database cannot be reached.
+    #[error("the database cannot be reached")]
+    Unreachable(#[from] PoolError),
+    /// The database refuses a statement.
+    #[error("the database refuses")]
+    Refused(#[from] tokio_postgres::Error),
+    /// A migration fails, or those applied are not those of this program.
+    #[error("schema {schema} cannot be migrated")]
+    Migration {
+        /// The schema.
+        schema: &'static str,
+        /// Why.
+        source: Box<refinery::Error>,
+    },
+}
+
+/// Brings the schemas of all contexts up to date, as the database's owner or an administrator. May be run at any time,
+/// also by several at once.
+///
+/// # Errors
+/// When the database cannot be reached or refuses. What had been done before stays, and a second run goes on from there.
+pub async fn migrate(admin: &Database) -> Result<(), MigrateError> {
+    let pool = admin.clone().application_name("write-service migrate").pool_size(1).pool()?;
+    let mut connection = pool.get().await?;
+    let client: &mut Client = &mut connection;
+    client.execute("select pg_advisory_lock($1)", &[&LOCK]).await?;
+    let done = migrate_all(client).await;
+    // Closing the connection releases the lock too, but not before the pool gets to it.
+    client.execute("select pg_advisory_unlock($1)", &[&LOCK]).await?;
+    done
+}
+
+async fn migrate_all(client: &mut Client) -> Result<(), MigrateError> {
+    for context in contexts::ALL {
+        migrate_one(client, context).await?;
+    }
+    Ok(())
+}
+
+async fn migrate_one(client: &mut Client, context: &Context) -> Result<(), MigrateError> {
+    let schema = context.schema;
+    let failed = |source: refinery::Error| MigrateError::Migration { schema, source: Box::new(source) };
+    client.batch_execute(&role(schema)).await?;
+    client.batch_execute(&format!("create schema if not exists {schema}; set search_path to {schema}")).await?;
+    let report = (context.migrations)().run_async(client).await.map_err(failed)?;
+    client
+        .batch_execute(&format!(
+            "reset search_path;
+             grant usage on schema {schema} to {schema};
+             grant select on {schema}.refinery_schema_history to {schema}"
+        ))
+        .await?;
+    if !context.reactors.is_empty() {
+        inbox::migrate(client, schema, schema).await.map_err(failed)?;
+    }
+    tracing::info!(schema, applied = report.applied_migrations().len(), "migrated");
+    Ok(())
+}
+
+/// Roles belong to the whole cluster, and a neighbour's migration may create the same one at the same moment.
+fn role(name: &str) -> String {
+    format!(
+        "do $$ begin
+           if not exists (select from pg_roles where rolname = '{name}') then
+             create role {name} nologin;
+           end if;
+         exception when duplicate_object or unique_violation then null;
+         end $$;
+         do $$ begin
+           if not pg_has_role(current_user, '{name}', 'member') then
+             execute format('grant {name} to %I', current_user);
+           end if;
+         exception when duplicate_object or unique_violation then null;
+         end $$"
+    )
+}

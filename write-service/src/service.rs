@@ -1,0 +1,82 @@
+//! Runs a set of contexts in one process: their routes, their reactors, and the watch over what they depend on.
+
+use contracts::Topic;
+use inbox::{Applied, Intake};
+use telemetry::{CancellationToken, admin, health::Health, metrics::Metrics};
+use tokio::{net::TcpListener, task::JoinSet};
+
+use crate::{context::Context, database, router, settings::Settings, shell::Shell, topics};
+
+/// The name under which the service shows itself to Kafka and PostgreSQL.
+const NAME: &str = "write-service";
+
+/// Serves until the token is cancelled, then drains in bounded time. The listener answers from the start: what is
+/// missing, `/readyz` tells.
+///
+/// # Errors
+/// When the listener fails, or TLS to the database cannot be set up.
+pub async fn serve(
+    settings: Settings,
+    listener: TcpListener,
+    health: Health,
+    metrics: Metrics,
+    shutdown: CancellationToken,
+) -> std::io::Result<()> {
+    let Settings { contexts, clock, kafka, read_after_timeout, connections, trace_messages } = settings;
+    let mut tasks = JoinSet::new();
+    let mut shells = Vec::new();
+    for (context, database) in contexts {
+        let database = database.as_role(context.schema).application_name(NAME).pool_size(connections);
+        let shell = Shell { pool: database.pool()?, clock, applied: Applied::new(), read_after_timeout };
+        let intake = Intake {
+            kafka: kafka.clone(),
+            service: NAME.to_owned(),
+            schema: context.schema.to_owned(),
+            pool: shell.pool.clone(),
+            health: health.clone(),
+            metrics: metrics.clone(),
+            trace_messages,
+        };
+        spawn(&mut tasks, context, &intake, &shell.applied, &shutdown);
+        shells.push((context, shell));
+    }
+
+    let owned: Vec<Topic> = shells.iter().flat_map(|(context, _)| context.topics).copied().collect();
+    let (part, stop) = (health.part("topics"), shutdown.clone());
+    tasks.spawn(async move { topics::ensure(&kafka, &owned, &part, &stop).await });
+
+    let router = router::compose(shells).merge(admin::router(health, metrics));
+    let served = telemetry::http::serve(listener, router, shutdown.clone()).await;
+    // A listener that failed ends the rest too.
+    shutdown.cancel();
+    let drained = async { while tasks.join_next().await.is_some() {} };
+    telemetry::shutdown::within_grace(drained, &shutdown, telemetry::shutdown::GRACE).await;
+    served
+}
+
+/// Watches a context's database, and starts its reactors once its schema is there.
+fn spawn(
+    tasks: &mut JoinSet<()>,
+    context: &'static Context,
+    intake: &Intake,
+    applied: &Applied,
+    shutdown: &CancellationToken,
+) {
+    let there = CancellationToken::new();
+    let (pool, part) = (intake.pool.clone(), intake.health.part(format!("database.{}", context.name)));
+    let (signal, stop) = (there.clone(), shutdown.clone());
+    tasks.spawn(async move { database::watch(&pool, context, &part, &signal, &stop).await });
+    for reactor in context.reactors {
+        let (there, intake, applied, shutdown) = (there.clone(), intake.clone(), applied.clone(), shutdown.clone());
+        tasks.spawn(async move {
+            tokio::select! {
+                () = there.cancelled() => {}
+                () = shutdown.cancelled() => return,
+            }
+            // Its health part says so too: the service stays up, not ready, since commands do not depend on it.
+            if let Err(error) = reactor(intake, applied, shutdown).await {
+                tracing::error!(context = context.name, %error, "a reactor has stopped for good");
+            }
+        });
+    }
+}

@@ -1,0 +1,298 @@
+//! The service's settings: its flags with environment variables behind them, checked all together.
+
+use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
+
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
+use telemetry::{
+    database::Database,
+    kafka::{Kafka, KafkaArgs},
+    logs::LogArgs,
+    settings::Problems,
+};
+
+use crate::{clock::Clock, context::Context, contexts};
+
+const READ_AFTER_TIMEOUT: &str = "--read-after-timeout-ms / READ_AFTER_TIMEOUT_MS";
+const CONNECTIONS: &str = "--database-connections / DATABASE_CONNECTIONS";
+
+/// A request ends after ten seconds; a wait has to end well before.
+const LONGEST_WAIT_MS: u64 = 8_000;
+
+/// What [`crate::serve`] runs.
+#[derive(Clone)]
+pub struct Settings {
+    /// The contexts, each with its database.
+    pub contexts: Vec<(&'static Context, Database)>,
+    /// Where the time of commands comes from.
+    pub clock: Clock,
+    /// How to reach Kafka.
+    pub kafka: Kafka,
+    /// How long a command waits for what its `Read-After` tokens name.
+    pub read_after_timeout: Duration,
+    /// The most connections of each context to its database.
+    pub connections: usize,
+    /// Whether each message that a reactor applies gets a span; worth its cost where spans are exported.
+    pub trace_messages: bool,
+}
+
+impl Settings {
+    /// Every context, all in one database, by the system's clock.
+    pub fn all_in(database: &Database, kafka: Kafka) -> Self {
+        let contexts = contexts::ALL.into_iter().map(|context| (context, database.clone())).collect();
+        Self {
+            contexts,
+            clock: Clock::System,
+            kafka,
+            read_after_timeout: Duration::from_secs(5),
+            connections: 16,
+            trace_messages: false,
+        }
+    }
+}
+
+/// `write-service serve`.
+#[derive(Clone, Debug, Args)]
+pub struct ServeArgs {
+    /// Where to listen.
+    #[arg(long, env = "LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
+    listen: String,
+
+    /// The database of every context that has none of its own.
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    database_url: Option<String>,
+
+    #[command(flatten)]
+    own: OwnDatabases,
+
+    /// A context to run; repeat it for several. All, unless given.
+    #[arg(long = "context", env = "CONTEXTS", value_name = "NAME", value_delimiter = ',')]
+    contexts: Vec<String>,
+
+    /// Where the time of commands comes from: the system, or their `Waybill-Time` header, for replays.
+    #[arg(long, env = "CLOCK", default_value = "system", value_name = "system|request")]
+    clock: String,
+
+    /// How long a command waits for what its `Read-After` header names.
+    #[arg(long, env = "READ_AFTER_TIMEOUT_MS", default_value = "5000", value_name = "MILLISECONDS")]
+    read_after_timeout_ms: String,
+
+    /// The most connections of each context to its database.
+    #[arg(long, env = "DATABASE_CONNECTIONS", default_value = "16", value_name = "NUMBER")]
+    database_connections: String,
+
+    #[command(flatten)]
+    kafka: KafkaArgs,
+
+    /// Logs and traces.
+    #[command(flatten)]
+    pub logs: LogArgs,
+}
+
+/// What `serve` needs, checked.
+pub struct Serve {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// What to run.
+    pub settings: Settings,
+}
+
+impl ServeArgs {
+    /// Checks all flags.
+    ///
+    /// # Errors
+    /// With every problem that was found.
+    pub fn check(self) -> Result<Serve, Problems> {
+        let mut problems = Problems::new();
+        self.logs.check(&mut problems);
+        let listen = problems.parse("--listen / LISTEN", &self.listen);
+        let clock = problems.parse("--clock / CLOCK", &self.clock);
+        let contexts: Vec<_> = chosen(&self.contexts, &mut problems)
+            .into_iter()
+            .filter_map(|context| {
+                Some((context, self.own.database(context, self.database_url.as_deref(), &mut problems)?))
+            })
+            .collect();
+        let kafka = self.kafka.check(&mut problems);
+        let timeout = bounded(READ_AFTER_TIMEOUT, &self.read_after_timeout_ms, 0..=LONGEST_WAIT_MS, &mut problems);
+        let connections = bounded(CONNECTIONS, &self.database_connections, 1..=1_000, &mut problems);
+        let trace_messages = self.logs.otlp_endpoint.is_some();
+        let serve = (|| {
+            let settings = Settings {
+                contexts,
+                clock: clock?,
+                kafka: kafka?,
+                read_after_timeout: Duration::from_millis(timeout?),
+                connections: usize::try_from(connections?).ok()?,
+                trace_messages,
+            };
+            Some(Serve { listen: listen?, settings })
+        })();
+        problems.finish(serve)
+    }
+}
+
+/// `write-service migrate`.
+#[derive(Clone, Debug, Args)]
+pub struct MigrateArgs {
+    /// The database, as its owner: it creates schemas, tables and roles.
+    #[arg(long, env = "MIGRATION_DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    migration_database_url: Option<String>,
+
+    /// Logs and traces.
+    #[command(flatten)]
+    pub logs: LogArgs,
+}
+
+impl MigrateArgs {
+    /// Checks all flags.
+    ///
+    /// # Errors
+    /// With every problem that was found.
+    pub fn check(&self) -> Result<Database, Problems> {
+        let mut problems = Problems::new();
+        self.logs.check(&mut problems);
+        let setting = "--migration-database-url / MIGRATION_DATABASE_URL";
+        let database = Database::check(setting, self.migration_database_url.as_deref(), &mut problems);
+        problems.finish(database)
+    }
+}
+
+fn bounded(setting: &str, text: &str, bounds: RangeInclusive<u64>, problems: &mut Problems) -> Option<u64> {
+    let number = problems.parse::<u64>(setting, text)?;
+    if !bounds.contains(&number) {
+        problems.add(setting, format!("expected {} to {}, found {number}", bounds.start(), bounds.end()));
+    }
+    Some(number)
+}
+
+fn chosen(names: &[String], problems: &mut Problems) -> Vec<&'static Context> {
+    if names.is_empty() {
+        return contexts::ALL.to_vec();
+    }
+    let mut chosen = Vec::new();
+    for name in names {
+        match contexts::named(name) {
+            Some(context) if chosen.iter().any(|other: &&Context| other.name == context.name) => {}
+            Some(context) => chosen.push(context),
+            None => {
+                let known = contexts::ALL.map(|context| context.name).join(", ");
+                problems.add("--context / CONTEXTS", format!("{name:?} is none of {known}"));
+            }
+        }
+    }
+    chosen
+}
+
+/// A database for each context that has its own, by the setting that the context names.
+#[derive(Clone, Debug, Default)]
+struct OwnDatabases(Vec<(&'static str, String)>);
+
+impl OwnDatabases {
+    fn database(&self, context: &Context, shared: Option<&str>, problems: &mut Problems) -> Option<Database> {
+        let (flag, variable) = (context.database_url.flag, context.database_url.variable);
+        match self.0.iter().find(|(name, _)| *name == context.name) {
+            Some((_, url)) => Database::check(&format!("--{flag} / {variable}"), Some(url), problems),
+            None if shared.is_none() => {
+                problems.add(&format!("--database-url / DATABASE_URL (or --{flag} / {variable})"), "is required");
+                None
+            }
+            None => Database::check("--database-url / DATABASE_URL", shared, problems),
+        }
+    }
+}
+
+impl Args for OwnDatabases {
+    fn augment_args(command: Command) -> Command {
+        contexts::ALL.into_iter().fold(command, |command, context| {
+            let setting = context.database_url;
+            command.arg(
+                Arg::new(setting.flag)
+                    .long(setting.flag)
+                    .env(setting.variable)
+                    .value_name("URL")
+                    .hide_env_values(true)
+                    .help(format!("The database of the context {}", context.name)),
+            )
+        })
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for OwnDatabases {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut own = Self::default();
+        own.update_from_arg_matches(matches)?;
+        Ok(own)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        let given = contexts::ALL
+            .into_iter()
+            .filter_map(|context| Some((context.name, matches.get_one::<String>(context.database_url.flag)?.clone())));
+        self.0 = given.collect();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: ServeArgs,
+    }
+
+    fn check(line: &[&str]) -> Result<Serve, String> {
+        let line = ["write-service"].iter().chain(line);
+        Line::try_parse_from(line).unwrap().args.check().map_err(|problems| problems.to_string())
+    }
+
+    #[test]
+    fn every_problem_is_in_one_message() {
+        let line = [
+            "--listen",
+            "here",
+            "--clock",
+            "sun",
+            "--context",
+            "minibar",
+            "--context",
+            "accounts",
+            "--accounts-database-url",
+            "nowhere",
+            "--log-format",
+            "xml",
+        ];
+        let message = check(&line).err().unwrap();
+        for setting in ["LISTEN", "CLOCK", "CONTEXTS", "ACCOUNTS_DATABASE_URL", "LOG_FORMAT"] {
+            assert!(message.contains(setting), "{setting} is not in: {message}");
+        }
+        assert!(!message.contains("DIRECT_BOOKING_DATABASE_URL"), "{message}");
+    }
+
+    #[test]
+    fn a_context_may_have_a_database_of_its_own() {
+        let line = [
+            "--database-url",
+            "postgres://a@127.0.0.1/all",
+            "--direct-booking-database-url",
+            "postgres://a@127.0.0.1/bookings",
+            "--kafka-bootstrap-servers",
+            "127.0.0.1:9092",
+        ];
+        let serve = check(&line).ok().unwrap();
+        let databases: Vec<_> = serve
+            .settings
+            .contexts
+            .iter()
+            .map(|(context, database)| (context.name, database.config().get_dbname()))
+            .collect();
+        assert_eq!(databases, [("accounts", Some("all")), ("direct-booking", Some("bookings"))]);
+    }
+}

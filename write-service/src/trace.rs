@@ -1,0 +1,45 @@
+//! One SERVER span a request, by the OpenTelemetry HTTP conventions, continuing the caller's trace; the answer says which
+//! trace it belongs to. The path's parameters, the query and the body stay out of the span: they may be personal.
+
+use axum::{
+    extract::{MatchedPath, Request},
+    http::{HeaderMap, HeaderName, HeaderValue},
+    middleware::Next,
+    response::Response,
+};
+use contracts::envelope::{TraceContext, names};
+use tracing::{Instrument, Span, field::Empty};
+
+/// Middleware for every route.
+pub(crate) async fn trace(request: Request, next: Next) -> Response {
+    let span = span(&request);
+    telemetry::trace::continue_from(&span, &caller(request.headers()));
+    let mut response = next.run(request).instrument(span.clone()).await;
+    span.record("http.response.status_code", response.status().as_u16());
+    if response.status().is_server_error() {
+        span.record("otel.status_code", "ERROR");
+    }
+    let traceparent = telemetry::trace::of(&span).traceparent.and_then(|text| HeaderValue::from_str(&text).ok());
+    if let Some(value) = traceparent {
+        response.headers_mut().insert(HeaderName::from_static(names::TRACEPARENT), value);
+    }
+    response
+}
+
+fn span(request: &Request) -> Span {
+    let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str);
+    tracing::info_span!(
+        "request",
+        otel.name = format!("{} {route}", request.method()),
+        otel.kind = "server",
+        http.request.method = %request.method(),
+        http.route = route,
+        http.response.status_code = Empty,
+        otel.status_code = Empty,
+    )
+}
+
+fn caller(headers: &HeaderMap) -> TraceContext {
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    TraceContext { traceparent: header(names::TRACEPARENT), tracestate: header(names::TRACESTATE) }
+}

@@ -1,0 +1,14 @@
+//! The write service over real HTTP, on real PostgreSQL and real Apache Kafka.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod bad_input;
+mod bookings;
+mod concurrency;
+mod documents;
+mod fixture;
+mod isolation;
+mod migrations;
+mod outbox;
+mod read_after;
+mod startup;
