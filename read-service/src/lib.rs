@@ -1,1 +1,15 @@
-//! Placeholder.
+//! The read side: views of what the contexts tell, kept in PostgreSQL and served as GraphQL.
+//!
+//! [`projection`] writes the views from Kafka, [`view`] is where they are kept, [`graphql`] reads them, [`http`] serves
+//! that. [`serve`] wires all of it together; [`migrate`] prepares the database. Nothing here knows a write-side table.
+
+pub mod graphql;
+pub mod http;
+pub mod projection;
+mod service;
+mod settings;
+pub mod view;
+
+pub use service::{Error, serve};
+pub use settings::{ServeArgs, Settings};
+pub use view::migrate;

@@ -1,0 +1,117 @@
+//! Reading one's own writes: waiting until the views have what a `Read-After` token names.
+
+use std::{str::FromStr, time::Duration};
+
+use contracts::ReadAfter;
+use inbox::Applied;
+use tokio::time::Instant;
+use tokio_postgres::types::Type;
+
+use super::error::{Code, Error};
+use crate::view::{self, Connections, Sql, View};
+
+/// More tokens than anybody has use for in one query.
+const MOST_TOKENS: usize = 16;
+
+/// What is to be visible before a query is answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Awaited {
+    view: View,
+    subject: String,
+    version: i64,
+}
+
+impl Awaited {
+    /// Reads tokens; each text may hold several, separated by commas.
+    ///
+    /// # Errors
+    /// When one of them is no token, or there is no view of what it names.
+    pub fn read<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Vec<Self>, Error> {
+        let tokens =
+            texts.into_iter().flat_map(|text| text.split(',')).map(str::trim).filter(|token| !token.is_empty());
+        let mut awaited = Vec::new();
+        for token in tokens {
+            let token = ReadAfter::from_str(token).map_err(|error| Error::input(format!("readAfter: {error}")))?;
+            let view = View::of_topic(&token.topic)
+                .ok_or_else(|| Error::input("readAfter: there is no view of what this token names"))?;
+            if token.subject.contains('\0') {
+                return Err(Error::input("readAfter: no aggregate has this id"));
+            }
+            if awaited.len() == MOST_TOKENS {
+                return Err(Error::input(format!("readAfter: more than {MOST_TOKENS} tokens")));
+            }
+            awaited.push(Self { view, subject: token.subject, version: token.version.get() });
+        }
+        Ok(awaited)
+    }
+}
+
+/// Waits for the views.
+#[derive(Clone)]
+pub struct Freshness {
+    connections: Connections,
+    applied: Applied,
+    limit: Duration,
+}
+
+impl Freshness {
+    /// Waits at most `limit`, looking whenever `applied` rings.
+    pub fn new(connections: Connections, applied: Applied, limit: Duration) -> Self {
+        Self { connections, applied, limit }
+    }
+
+    /// Waits until all of it is visible.
+    pub(super) async fn wait(&self, awaited: &[Awaited]) -> Result<(), Error> {
+        let deadline = Instant::now() + self.limit;
+        for one in awaited {
+            // What borrows nothing is Send for any lifetime, which a borrowing async closure is not shown to be.
+            let owned = (self.clone(), one.clone());
+            let look = move || {
+                let (freshness, one) = owned.clone();
+                async move { freshness.is_visible(&one).await }
+            };
+            if !self.applied.wait_until(deadline, look).await? {
+                return Err(Error::new(
+                    Code::NotYetVisible,
+                    format!("version {} of {} is not visible yet; try again", one.version, one.subject),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    async fn is_visible(&self, awaited: &Awaited) -> Result<bool, view::Error> {
+        let sql = Sql {
+            summary: "SELECT view version",
+            text: awaited.view.has_reached().to_owned(),
+            parameters: &[Type::TEXT, Type::INT8],
+        };
+        let rows = self.connections.query(&sql, &[&awaited.subject, &awaited.version]).await?;
+        let row = rows.first().ok_or_else(|| view::Error::Failed("EXISTS gave no row".to_owned()))?;
+        view::Columns::of(row).take()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(topic: &str) -> String {
+        ReadAfter { topic: topic.to_owned(), subject: "7".to_owned(), version: 3.try_into().unwrap() }.to_string()
+    }
+
+    #[test]
+    fn several_tokens_may_come_in_one_text() {
+        let text = format!("{}, {},", token("hotel.accounts.account.v1"), token("hotel.direct-booking.booking.v1"));
+        let views: Vec<_> = Awaited::read([text.as_str()]).unwrap().into_iter().map(|awaited| awaited.view).collect();
+        assert_eq!(views, [View::Account, View::Booking]);
+    }
+
+    #[test]
+    fn what_names_nothing_is_refused() {
+        let many = vec![token("hotel.accounts.account.v1"); 17].join(",");
+        for text in ["nonsense", &token("hotel.payments.payment.v1"), &many] {
+            assert_eq!(Awaited::read([text]).unwrap_err().code, Code::BadUserInput, "{text}");
+        }
+    }
+}

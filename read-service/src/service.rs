@@ -1,0 +1,100 @@
+//! The service: projections, serving connections and HTTP, wired together and ended in order.
+
+use std::time::Duration;
+
+use inbox::{Applied, Handler, Intake};
+use telemetry::{CancellationToken, health::Health, metrics::Metrics};
+use tokio::{net::TcpListener, task::JoinSet};
+
+use crate::{
+    Settings,
+    graphql::{Executor, Freshness},
+    http, projection,
+    view::{self, Connections},
+};
+
+/// Why the service ended before it was told to.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Verified TLS is asked for and cannot be had.
+    #[error("the database connections cannot be set up: {0}")]
+    Connections(#[source] std::io::Error),
+    /// The listener failed.
+    #[error("HTTP: {0}")]
+    Http(#[source] std::io::Error),
+}
+
+/// What an operation may take beside waiting for its tokens: a statement's limit, and some.
+const OPERATION_SLACK: Duration = Duration::from_secs(3);
+
+/// Connections of the projections: each works on several partitions at a time.
+const PROJECTING_CONNECTIONS: usize = 6;
+
+/// Serves HTTP from the start and projects until the token is cancelled; then requests drain, for a bounded time.
+///
+/// PostgreSQL and Kafka may come and go: `/readyz` says so, and what needs them waits. A projection that must not go on
+/// stays where it is and says why in `/readyz`, while queries are answered from what is there.
+///
+/// # Errors
+/// When the database's settings cannot be used, or the listener fails.
+pub async fn serve(
+    settings: Settings,
+    listener: TcpListener,
+    health: Health,
+    metrics: Metrics,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
+    let connections = Connections::new(&settings.database, settings.serving, &metrics);
+    let applied = Applied::new();
+    let freshness = Freshness::new(connections.clone(), applied.clone(), settings.read_after_timeout);
+    let limit = settings.read_after_timeout + settings.serving.statement_timeout + OPERATION_SLACK;
+    let executor = Executor::new(connections.clone(), freshness, limit, &metrics);
+    let router = http::router(executor, health.clone(), metrics.clone());
+
+    let projecting = settings.database.as_role(view::ROLE).application_name("read-service project");
+    let pool = projecting.pool_size(PROJECTING_CONNECTIONS).pool().map_err(Error::Connections)?;
+    let intake = Intake {
+        kafka: settings.kafka,
+        service: "read-service".to_owned(),
+        schema: view::SCHEMA.to_owned(),
+        pool,
+        health: health.clone(),
+        metrics,
+        trace_messages: settings.trace_messages,
+    };
+
+    // The serving connections outlive the requests that are draining.
+    let drained = CancellationToken::new();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(connections.run(health.part("postgres"), drained.clone()));
+    project(&mut tasks, projection::Accounts, &intake, &applied, &shutdown);
+    project(&mut tasks, projection::RoomTypes, &intake, &applied, &shutdown);
+    project(&mut tasks, projection::Bookings, &intake, &applied, &shutdown);
+    let served = telemetry::http::serve(listener, router, shutdown).await.map_err(Error::Http);
+    drained.cancel();
+    while tasks.join_next().await.is_some() {}
+    served
+}
+
+/// Starts a projection. One that halts has said so in its health part; one that crashes is as one that halts: the others
+/// and the queries go on.
+fn project<H: Handler>(
+    tasks: &mut JoinSet<()>,
+    handler: H,
+    intake: &Intake,
+    applied: &Applied,
+    shutdown: &CancellationToken,
+) {
+    let (name, health) = (handler.name(), intake.health.clone());
+    let mut run = JoinSet::new();
+    run.spawn(inbox::run(handler, intake.clone(), applied.clone(), shutdown.clone()));
+    tasks.spawn(async move {
+        match run.join_next().await {
+            None | Some(Ok(Ok(()))) => {}
+            Some(Ok(Err(halt))) => tracing::error!(projection = name, error = %halt, "a projection has halted"),
+            Some(Err(_)) => {
+                health.part(format!("inbox.{name}")).not_ready("crashed: see the log, and restart the service");
+            }
+        }
+    });
+}

@@ -1,0 +1,91 @@
+//! The settings of `read-service serve`.
+
+use std::{net::SocketAddr, time::Duration};
+
+use telemetry::{
+    database::Database,
+    kafka::{Kafka, KafkaArgs},
+    logs::LogArgs,
+    settings::Problems,
+};
+
+use crate::view;
+
+/// The flags of `read-service serve`, as they come in.
+#[derive(Debug, clap::Args)]
+pub struct ServeArgs {
+    /// The read database, as `postgres://user@host/database`. The user must be a member of the role `read_service`.
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    database_url: Option<String>,
+
+    /// Where HTTP is served.
+    #[arg(long, env = "LISTEN", default_value = "127.0.0.1:8081", value_name = "ADDRESS:PORT")]
+    listen: String,
+
+    /// How long a query waits for what its Read-After tokens name, in milliseconds.
+    #[arg(long, env = "READ_AFTER_TIMEOUT_MS", default_value = "5000", value_name = "MS")]
+    read_after_timeout_ms: String,
+
+    #[command(flatten)]
+    kafka: KafkaArgs,
+
+    /// Logs and traces.
+    #[command(flatten)]
+    pub logs: LogArgs,
+}
+
+/// What the service needs.
+#[derive(Clone)]
+pub struct Settings {
+    /// The read database.
+    pub database: Database,
+    /// Where the events come from.
+    pub kafka: Kafka,
+    /// How long a query waits for what its `Read-After` tokens name.
+    pub read_after_timeout: Duration,
+    /// The connections that serve queries.
+    pub serving: view::Options,
+    /// Whether each applied message gets a span; worth its cost where spans are exported.
+    pub trace_messages: bool,
+}
+
+impl Settings {
+    /// The defaults of the flags.
+    pub fn new(database: Database, kafka: Kafka) -> Self {
+        Self {
+            database,
+            kafka,
+            read_after_timeout: Duration::from_secs(5),
+            serving: view::Options::default(),
+            trace_messages: false,
+        }
+    }
+}
+
+impl ServeArgs {
+    /// Checks all flags at once.
+    ///
+    /// # Errors
+    /// Every problem that there is.
+    pub fn check(self) -> Result<(Settings, SocketAddr), Problems> {
+        /// Longer than this, and a client is better off asking again.
+        const LONGEST: u64 = 60_000;
+        const TIMEOUT: &str = "--read-after-timeout-ms / READ_AFTER_TIMEOUT_MS";
+        let mut problems = Problems::new();
+        self.logs.check(&mut problems);
+        let database = Database::check("--database-url / DATABASE_URL", self.database_url.as_deref(), &mut problems);
+        let kafka = self.kafka.check(&mut problems);
+        let listen = problems.parse("--listen / LISTEN", &self.listen);
+        let timeout = problems.parse::<u64>(TIMEOUT, &self.read_after_timeout_ms);
+        if timeout.is_some_and(|timeout| timeout > LONGEST) {
+            problems.add(TIMEOUT, format!("must be at most {LONGEST}"));
+        }
+        let settings = (|| {
+            let mut settings = Settings::new(database?, kafka?);
+            settings.read_after_timeout = Duration::from_millis(timeout?);
+            settings.trace_messages = self.logs.otlp_endpoint.is_some();
+            Some((settings, listen?))
+        })();
+        problems.finish(settings)
+    }
+}

@@ -1,0 +1,152 @@
+//! The whole service: from Kafka to an answer.
+
+use contracts::{ReadAfter, Topic, accounts, direct_booking};
+use inbox::Delivery;
+use read_service::{Settings, serve};
+use serde_json::{Value, json};
+use servers::{eventually, shared, topics, unique_prefix};
+use telemetry::{CancellationToken, database::Database, health::Health, kafka::Kafka, metrics::Metrics};
+use tokio::{net::TcpListener, task::JoinHandle};
+
+use crate::support::{SOON, Views, account, booking, cancelled, room_type, tombstone};
+
+struct Service {
+    url: String,
+    http: reqwest::Client,
+    stop: CancellationToken,
+    running: JoinHandle<Result<(), read_service::Error>>,
+}
+
+impl Service {
+    async fn start(database: Database, prefix: &str) -> Self {
+        let mut kafka = Kafka::at(shared::kafka().bootstrap_servers.clone());
+        kafka.topic_prefix = prefix.to_owned();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let stop = CancellationToken::new();
+        let settings = Settings::new(database, kafka);
+        let running = tokio::spawn(serve(settings, listener, Health::new(), Metrics::new(), stop.clone()));
+        Self { url, http: reqwest::Client::new(), stop, running }
+    }
+
+    async fn ready(&self) {
+        eventually("ready", SOON, async || {
+            let response = self.http.get(format!("{}/readyz", self.url)).send().await.unwrap();
+            if response.status().is_success() { Ok(Some(())) } else { Err(response.text().await.unwrap()) }
+        })
+        .await;
+    }
+
+    /// Asks once these are visible.
+    async fn ask(&self, query: &str, after: &[&Delivery]) -> Value {
+        let tokens: Vec<_> = after.iter().map(|delivery| token(delivery).to_string()).collect();
+        let request = self.http.post(format!("{}/graphql", self.url)).header("Read-After", tokens.join(","));
+        let answer: Value = request.json(&json!({"query": query})).send().await.unwrap().json().await.unwrap();
+        assert_eq!(answer["errors"], Value::Null);
+        answer["data"].clone()
+    }
+
+    async fn end(self) {
+        self.stop.cancel();
+        tokio::time::timeout(SOON, self.running).await.expect("it ends in time").unwrap().unwrap();
+    }
+}
+
+fn token(delivery: &Delivery) -> ReadAfter {
+    ReadAfter {
+        topic: delivery.topic.to_string(),
+        subject: delivery.envelope.subject.clone(),
+        version: delivery.envelope.sequence.unwrap(),
+    }
+}
+
+async fn create_topics(prefix: &str) {
+    for topic in [accounts::ACCOUNT, direct_booking::ROOM_TYPE, direct_booking::BOOKING] {
+        let name = format!("{prefix}{}", topic.name);
+        topics::create(&shared::kafka().bootstrap_servers, &name, topic.partitions, topic.config()).await.unwrap();
+    }
+}
+
+async fn publish(prefix: &str, deliveries: &[Delivery]) {
+    for topic in [accounts::ACCOUNT, direct_booking::ROOM_TYPE, direct_booking::BOOKING] {
+        let of = |topic: Topic| deliveries.iter().filter(move |delivery| *delivery.topic == *topic.name);
+        let records = of(topic).map(|delivery| topics::NewRecord {
+            partition: None,
+            key: Some(delivery.envelope.subject.clone().into_bytes()),
+            value: delivery.document.as_ref().map(|document| document.to_vec()),
+            headers: headers(delivery),
+        });
+        let name = format!("{prefix}{}", topic.name);
+        topics::produce_all(&shared::kafka().bootstrap_servers, &name, records.collect()).await.unwrap();
+    }
+}
+
+fn headers(delivery: &Delivery) -> Vec<(String, Vec<u8>)> {
+    let headers = delivery.envelope.to_headers().into_iter();
+    headers.map(|(name, value)| (name.to_owned(), value.into_bytes())).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_published_is_answered_also_after_a_restart() {
+    let (views, prefix) = (Views::create("kafka").await, unique_prefix("read-service"));
+    create_topics(&prefix).await;
+    let service = Service::start(views.service(), &prefix).await;
+    service.ready().await;
+    let made = booking("7", 1, "2026-03-01", &json!({}));
+    publish(&prefix, &[account("a1", 1, "Ada"), room_type("double", 1, &["101"]), made.clone()]).await;
+    let opened = account("a1", 1, "Ada");
+    let query = r#"{ booking(id: "7") { status account { name } } }"#;
+    let data = service.ask(query, &[&made, &opened]).await;
+    assert_eq!(data, json!({"booking": {"status": "CONFIRMED", "account": {"name": "Ada"}}}));
+    service.end().await;
+
+    let called_off = cancelled("7", 2, "2026-03-01");
+    let gone = tombstone(accounts::ACCOUNT, "a1", 2);
+    // Kafka may deliver what it has delivered before.
+    publish(&prefix, &[made, called_off.clone(), gone.clone(), opened]).await;
+    let service = Service::start(views.service(), &prefix).await;
+    service.ready().await;
+    let data = service.ask(query, &[&called_off, &gone]).await;
+    assert_eq!(data, json!({"booking": {"status": "CANCELLED", "account": null}}));
+    service.end().await;
+}
+
+/// Given neither a database nor a broker, when the service starts, then it says so and waits; when it is told to end, it
+/// ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_its_servers_it_waits_and_says_so() {
+    let nowhere = Database::parse("postgres://nobody@127.0.0.1:1/nothing").unwrap();
+    let service = Service::start(nowhere, &unique_prefix("nowhere")).await;
+    let report = eventually("a reason", SOON, async || {
+        let response = service.http.get(format!("{}/readyz", service.url)).send().await.unwrap();
+        assert_eq!(response.status(), 503);
+        let report: Value = response.json().await.unwrap();
+        let reason = report["parts"]["postgres"]["reason"].as_str().unwrap_or_default();
+        if reason.contains("refused") { Ok(Some(report.clone())) } else { Err(report.to_string()) }
+    })
+    .await;
+    assert!(!report.to_string().contains("nobody"), "{report}");
+    let healthz = service.http.get(format!("{}/healthz", service.url)).send().await.unwrap();
+    assert_eq!(healthz.status(), 200);
+    let request = service.http.post(format!("{}/graphql", service.url));
+    let answer: Value =
+        request.json(&json!({"query": "{ bookings { nodes { id } } }"})).send().await.unwrap().json().await.unwrap();
+    assert_eq!(crate::support::code(&answer), "UNAVAILABLE");
+    service.end().await;
+}
+
+/// Given a document that cannot be read, when others come after it, then they are applied all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poisoned_message_does_not_stop_the_rest() {
+    let (views, prefix) = (Views::create("poison").await, unique_prefix("poison"));
+    create_topics(&prefix).await;
+    let mut poison = booking("6", 1, "2026-03-01", &json!({}));
+    poison.document = Some("not JSON".into());
+    let made = booking("7", 1, "2026-03-01", &json!({}));
+    publish(&prefix, &[booking("5", 1, "2026-03-01", &json!({})), poison, made.clone()]).await;
+    let service = Service::start(views.service(), &prefix).await;
+    service.ready().await;
+    let data = service.ask("{ bookings { nodes { id } } }", &[&made, &booking("5", 1, "2026-03-01", &json!({}))]).await;
+    assert_eq!(data["bookings"]["nodes"], json!([{"id": "5"}, {"id": "7"}]));
+    service.end().await;
+}

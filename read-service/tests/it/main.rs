@@ -1,0 +1,14 @@
+//! The read service on real servers: `cargo run -p servers -- run -- cargo test -p read-service`.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod hostile;
+mod kafka;
+mod over_http;
+mod pages;
+mod program;
+mod projections;
+mod queries;
+mod read_after;
+mod schema;
+mod support;

@@ -1,0 +1,115 @@
+//! Reading one's own writes.
+
+use std::time::Duration;
+
+use contracts::{ReadAfter, accounts, direct_booking};
+use read_service::view::Options;
+use serde_json::{Value, json};
+
+use crate::support::{SOON, Server, account, booking, code, tombstone};
+
+fn token(topic: contracts::Topic, subject: &str, version: i64) -> String {
+    let version = version.try_into().unwrap();
+    ReadAfter { topic: topic.name.to_owned(), subject: subject.to_owned(), version }.to_string()
+}
+
+async fn with_header(server: &Server, query: &str, tokens: &[&str]) -> (u16, Value) {
+    let mut request = server.http.post(server.url("/graphql")).header("accept", "application/graphql-response+json");
+    for token in tokens {
+        request = request.header("Read-After", *token);
+    }
+    let response = request.json(&json!({"query": query})).send().await.unwrap();
+    (response.status().as_u16(), response.json().await.unwrap())
+}
+
+const BOOKING: &str = r#"{ booking(id: "7") { version account { version } } }"#;
+
+#[tokio::test]
+async fn a_query_waits_for_what_its_tokens_name() {
+    let server = Server::start("waits").await;
+    let tokens = format!("{}, {}", token(direct_booking::BOOKING, "7", 2), token(accounts::ACCOUNT, "a1", 1));
+    let tokens = [tokens.as_str()];
+    let waiting = with_header(&server, BOOKING, &tokens);
+    let writing = async {
+        for event in [booking("7", 1, "2026-03-01", &json!({})), booking("7", 2, "2026-03-01", &json!({}))] {
+            server.views.fill(&[event]).await;
+            server.applied.ring();
+        }
+        server.views.fill(&[account("a1", 3, "Ada")]).await;
+        server.applied.ring();
+    };
+    let ((status, answer), ()) = tokio::join!(waiting, writing);
+    assert_eq!(status, 200);
+    assert_eq!(answer["data"]["booking"], json!({"version": 2, "account": {"version": 3}}));
+}
+
+#[tokio::test]
+async fn a_token_may_come_as_an_argument_of_each_field() {
+    let server = Server::start("argument").await;
+    server.views.fill(&[booking("7", 2, "2026-03-01", &json!({})), account("a1", 1, "Ada")]).await;
+    let (seven, ada) = (token(direct_booking::BOOKING, "7", 2), token(accounts::ACCOUNT, "a1", 1));
+    let data = server
+        .data(&format!(
+            r#"{{ booking(id: "7", readAfter: "{seven}") {{ version }} account(id: "a1", readAfter: ["{ada}", "{seven}"]) {{ id }}
+                 bookings(readAfter: ["{seven},{ada}"]) {{ nodes {{ id }} }} roomType(id: "x", readAfter: []) {{ id }}
+                 bookingsSummary(readAfter: ["{seven}"]) {{ count }} }}"#
+        ))
+        .await;
+    assert_eq!(data["booking"], json!({"version": 2}));
+    assert_eq!(data["bookingsSummary"], json!({"count": 1}));
+}
+
+#[tokio::test]
+async fn a_tombstone_is_visible_too() {
+    let server = Server::start("gone").await;
+    server.views.fill(&[tombstone(direct_booking::BOOKING, "7", 3)]).await;
+    let (_, answer) = with_header(&server, BOOKING, &[&token(direct_booking::BOOKING, "7", 3)]).await;
+    assert_eq!(answer, json!({"data": {"booking": null}}));
+}
+
+#[tokio::test]
+async fn a_wait_in_vain_ends_and_says_so() {
+    let server = Server::start_with("in vain", Duration::from_millis(50), Options::default()).await;
+    server.views.fill(&[booking("7", 1, "2026-03-01", &json!({}))]).await;
+    let (status, answer) = with_header(&server, BOOKING, &[&token(direct_booking::BOOKING, "7", 2)]).await;
+    assert_eq!((status, code(&answer)), (200, "NOT_YET_VISIBLE"));
+    assert_eq!(answer["errors"][0]["path"], json!(["booking"]));
+    assert_eq!(answer["data"], json!({"booking": null}));
+    let list = format!(
+        r#"{{ late: bookings(readAfter: ["{}"]) {{ nodes {{ id }} }} }}"#,
+        token(direct_booking::BOOKING, "7", 2)
+    );
+    let (_, answer) = server.post(&list, json!({})).await;
+    assert_eq!((code(&answer), &answer["data"]), ("NOT_YET_VISIBLE", &json!({"late": null})));
+}
+
+#[tokio::test]
+async fn nonsense_is_refused_before_anything_is_waited_for() {
+    let server = Server::start_with("nonsense", SOON * 10, Options::default()).await;
+    let elsewhere = ReadAfter {
+        topic: "hotel.payments.payment.v1".to_owned(),
+        subject: "7".to_owned(),
+        version: 1.try_into().unwrap(),
+    };
+    let nul = ReadAfter {
+        topic: direct_booking::BOOKING.name.to_owned(),
+        subject: "\0".to_owned(),
+        version: 1.try_into().unwrap(),
+    };
+    let many = vec![token(direct_booking::BOOKING, "7", 9); 17].join(",");
+    for text in ["nonsense", "a,b", &elsewhere.to_string(), &nul.to_string(), &many] {
+        let (status, answer) = with_header(&server, BOOKING, &[text]).await;
+        assert_eq!((status, code(&answer)), (400, "BAD_USER_INPUT"), "{text}");
+        let (_, answer) =
+            server.post(&format!(r#"{{ booking(id: "7", readAfter: ["{text}"]) {{ id }} }}"#), json!({})).await;
+        assert_eq!(code(&answer), "BAD_USER_INPUT", "{text}");
+    }
+}
+
+#[tokio::test]
+async fn no_token_at_all_waits_for_nothing() {
+    let server = Server::start("none").await;
+    for header in [&[][..], &[""], &[" , "]] {
+        assert_eq!(with_header(&server, BOOKING, header).await, (200, json!({"data": {"booking": null}})));
+    }
+}

@@ -1,0 +1,199 @@
+//! A database with the views in it, messages to fill them with, and a server that answers from them.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use contracts::{Topic, accounts, direct_booking, envelope::Envelope};
+use inbox::{Applied, Delivery, Handler};
+use read_service::{
+    graphql::{Executor, Freshness},
+    http, projection,
+    view::{Connections, Options, ROLE},
+};
+use serde_json::{Value, json};
+use servers::{TestDatabase, eventually};
+use telemetry::{CancellationToken, database::Database, health::Health, metrics::Metrics};
+use tokio::{net::TcpListener, task::JoinSet};
+
+/// How long anything may take.
+pub(crate) const SOON: Duration = Duration::from_secs(20);
+
+/// A migrated database and a login of the service.
+pub(crate) struct Views {
+    pub(crate) database: TestDatabase,
+    pub(crate) service_url: String,
+}
+
+impl Views {
+    pub(crate) async fn create(purpose: &str) -> Self {
+        let database = TestDatabase::create(purpose).await;
+        read_service::migrate(&Database::parse(&database.url()).unwrap()).await.unwrap();
+        let login = database.create_login("reader", &format!("NOINHERIT IN ROLE {ROLE}")).await.unwrap();
+        Self { database, service_url: login.url }
+    }
+
+    pub(crate) fn service(&self) -> Database {
+        Database::parse(&self.service_url).unwrap()
+    }
+
+    /// A connection with the service's own privileges.
+    pub(crate) async fn client(&self) -> deadpool_postgres::Object {
+        self.service().as_role(ROLE).pool_size(1).pool().unwrap().get().await.unwrap()
+    }
+
+    /// A connection of the owner.
+    pub(crate) async fn owner(&self) -> deadpool_postgres::Object {
+        Database::parse(&self.database.url()).unwrap().pool_size(1).pool().unwrap().get().await.unwrap()
+    }
+
+    /// Applies messages as one batch, as the intake would.
+    pub(crate) async fn apply<H: Handler>(&self, handler: &H, deliveries: &[Delivery]) {
+        let mut client = self.client().await;
+        apply(&mut client, handler, deliveries).await;
+    }
+
+    /// Applies messages about any view.
+    pub(crate) async fn fill(&self, deliveries: &[Delivery]) {
+        let of = |topic: Topic| -> Vec<_> {
+            deliveries.iter().filter(|delivery| *delivery.topic == *topic.name).cloned().collect()
+        };
+        self.apply(&projection::Accounts, &of(accounts::ACCOUNT)).await;
+        self.apply(&projection::RoomTypes, &of(direct_booking::ROOM_TYPE)).await;
+        self.apply(&projection::Bookings, &of(direct_booking::BOOKING)).await;
+    }
+}
+
+pub(crate) async fn apply<H: Handler>(client: &mut tokio_postgres::Client, handler: &H, deliveries: &[Delivery]) {
+    let events: Vec<_> = deliveries.iter().filter_map(|delivery| handler.decode(delivery).unwrap()).collect();
+    let transaction = client.transaction().await.unwrap();
+    handler.apply(&transaction, &events).await.unwrap();
+    transaction.commit().await.unwrap();
+}
+
+/// A server on a port of its own, with nothing that fills its views.
+pub(crate) struct Server {
+    pub(crate) views: Views,
+    pub(crate) applied: Applied,
+    pub(crate) address: SocketAddr,
+    pub(crate) http: reqwest::Client,
+    _stop: tokio_util::sync::DropGuard,
+    _tasks: JoinSet<()>,
+}
+
+impl Server {
+    pub(crate) async fn start(purpose: &str) -> Self {
+        Self::start_with(purpose, SOON, Options::default()).await
+    }
+
+    pub(crate) async fn start_with(purpose: &str, read_after: Duration, options: Options) -> Self {
+        let views = Views::create(purpose).await;
+        let (health, metrics, stop) = (Health::new(), Metrics::new(), CancellationToken::new());
+        let connections = Connections::new(&views.service(), options, &metrics);
+        let applied = Applied::new();
+        let freshness = Freshness::new(connections.clone(), applied.clone(), read_after);
+        let executor = Executor::new(connections.clone(), freshness, SOON, &metrics);
+        let router = http::router(executor, health.clone(), metrics);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(connections.run(health.part("postgres"), stop.clone()));
+        let stopped = stop.clone();
+        tasks.spawn(async move { telemetry::http::serve(listener, router, stopped).await.unwrap() });
+        let http = reqwest::Client::new();
+        let server = Self { views, applied, address, http, _stop: stop.drop_guard(), _tasks: tasks };
+        eventually("the server is ready", SOON, async || server.get("/readyz").await.status().is_success()).await;
+        server
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> reqwest::Response {
+        self.http.get(self.url(path)).send().await.unwrap()
+    }
+
+    /// Posts a query with variables and returns the status and the answer.
+    pub(crate) async fn post(&self, query: &str, variables: Value) -> (u16, Value) {
+        let request = self.http.post(self.url("/graphql")).header("accept", "application/graphql-response+json");
+        let response = request.json(&json!({"query": query, "variables": variables})).send().await.unwrap();
+        (response.status().as_u16(), response.json().await.unwrap())
+    }
+
+    /// The data of a query that has no errors.
+    pub(crate) async fn data(&self, query: &str) -> Value {
+        let (status, answer) = self.post(query, json!({})).await;
+        assert_eq!((status, &answer["errors"]), (200, &Value::Null), "{query}");
+        answer["data"].clone()
+    }
+
+    /// How many SQL statements queries have cost so far.
+    pub(crate) async fn statements(&self) -> u64 {
+        let metrics = self.get("/metrics").await.text().await.unwrap();
+        let counts = metrics.lines().filter(|line| line.starts_with("view_statements_total"));
+        counts.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
+    }
+}
+
+/// The code of an answer's first error.
+pub(crate) fn code(answer: &Value) -> &str {
+    answer["errors"][0]["extensions"]["code"].as_str().unwrap_or("no code")
+}
+
+/// A message on a topic; no document is a tombstone.
+pub(crate) fn delivery(topic: Topic, id: &str, version: i64, document: Option<&Value>) -> Delivery {
+    let sequence = format!("{version:020}");
+    let headers = [
+        ("ce_specversion", "1.0"),
+        ("ce_id", "01999999-0000-7000-8000-000000000000"),
+        ("ce_source", "/hotel/test"),
+        ("ce_type", "hotel.test.Changed.v1"),
+        ("ce_subject", id),
+        ("ce_sequence", sequence.as_str()),
+        ("ce_time", "2026-11-21T10:00:00.123456Z"),
+    ];
+    let envelope = Envelope::from_headers(headers.map(|(name, value)| (name, Some(value.as_bytes())))).unwrap();
+    Delivery {
+        topic: Arc::from(topic.name),
+        partition: 0,
+        offset: 0,
+        envelope,
+        document: document.map(|document| document.to_string().into()),
+    }
+}
+
+pub(crate) fn account(id: &str, version: i64, name: &str) -> Delivery {
+    let document = json!({
+        "accountId": id, "version": version, "status": "OPEN", "name": name, "email": "ada@example.org",
+        "address": {"street": "High Street 1", "postalCode": "8001", "city": "Zürich", "country": "CH"},
+    });
+    delivery(accounts::ACCOUNT, id, version, Some(&document))
+}
+
+pub(crate) fn room_type(id: &str, version: i64, rooms: &[&str]) -> Delivery {
+    let document = json!({"roomTypeId": id, "version": version, "name": format!("Room {id}"), "rooms": rooms});
+    delivery(direct_booking::ROOM_TYPE, id, version, Some(&document))
+}
+
+/// A booking of three nights on account `a1` of room type `double`, with these members replaced.
+pub(crate) fn booking(id: &str, version: i64, check_in: &str, changes: &Value) -> Delivery {
+    let day: chrono::NaiveDate = check_in.parse().unwrap();
+    let mut document = json!({
+        "bookingId": id, "version": version, "status": "CONFIRMED", "accountId": "a1", "roomTypeId": "double",
+        "checkIn": check_in, "checkOut": day + chrono::Days::new(3), "guests": {"adults": 2, "children": 1, "babies": 0},
+        "nightlyRate": {"amountMinor": 7500, "currency": "EUR"}, "total": {"amountMinor": 22500, "currency": "EUR"},
+        "madeAt": "2026-01-02T03:04:05Z",
+    });
+    for (name, value) in changes.as_object().into_iter().flatten() {
+        document[name] = value.clone();
+    }
+    delivery(direct_booking::BOOKING, id, version, Some(&document))
+}
+
+/// A cancelled booking.
+pub(crate) fn cancelled(id: &str, version: i64, check_in: &str) -> Delivery {
+    booking(id, version, check_in, &json!({"status": "CANCELLED", "cancelledAt": "2026-01-03T00:00:00Z"}))
+}
+
+pub(crate) fn tombstone(topic: Topic, id: &str, version: i64) -> Delivery {
+    delivery(topic, id, version, None)
+}
