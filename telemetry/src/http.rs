@@ -1,10 +1,16 @@
 //! An HTTP server that traces each request and drains at shutdown.
 
-use axum::{Router, extract::MatchedPath, extract::Request, middleware::Next, response::Response};
-use contracts::envelope::TraceContext;
+use axum::{
+    Router,
+    extract::{MatchedPath, Request},
+    http::{HeaderMap, HeaderName, HeaderValue},
+    middleware::Next,
+    response::Response,
+};
+use contracts::envelope::{TraceContext, names};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument;
+use tracing::{Instrument, Span, field::Empty};
 
 use crate::{shutdown, trace};
 
@@ -18,25 +24,37 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: Cancellation
 }
 
 /// Middleware: one SERVER span a request, named and described by the OpenTelemetry HTTP conventions, continuing the
-/// caller's trace. The path's parameters, the query and the body stay out of it: they may be personal.
+/// caller's trace; the answer's `traceparent` says which trace it belongs to. The path's parameters, the query and the
+/// body stay out of the span: they may be personal.
 pub async fn trace(request: Request, next: Next) -> Response {
+    let span = span(&request);
+    trace::continue_from(&span, &caller(request.headers()));
+    let mut response = next.run(request).instrument(span.clone()).await;
+    span.record("http.response.status_code", response.status().as_u16());
+    if response.status().is_server_error() {
+        span.record("otel.status_code", "ERROR");
+    }
+    let traceparent = trace::of(&span).traceparent.and_then(|text| HeaderValue::from_str(&text).ok());
+    if let Some(value) = traceparent {
+        response.headers_mut().insert(HeaderName::from_static(names::TRACEPARENT), value);
+    }
+    response
+}
+
+fn span(request: &Request) -> Span {
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str);
-    let span = tracing::info_span!(
+    tracing::info_span!(
         "request",
         otel.name = format!("{} {route}", request.method()),
         otel.kind = "server",
         http.request.method = %request.method(),
         http.route = route,
-        http.response.status_code = tracing::field::Empty,
-        otel.status_code = tracing::field::Empty,
-    );
-    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let caller = TraceContext { traceparent: header("traceparent"), tracestate: header("tracestate") };
-    trace::continue_from(&span, &caller);
-    let response = next.run(request).instrument(span.clone()).await;
-    span.record("http.response.status_code", response.status().as_u16());
-    if response.status().is_server_error() {
-        span.record("otel.status_code", "ERROR");
-    }
-    response
+        http.response.status_code = Empty,
+        otel.status_code = Empty,
+    )
+}
+
+fn caller(headers: &HeaderMap) -> TraceContext {
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    TraceContext { traceparent: header(names::TRACEPARENT), tracestate: header(names::TRACESTATE) }
 }

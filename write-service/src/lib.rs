@@ -24,7 +24,6 @@ mod service;
 pub mod settings;
 mod shell;
 mod topics;
-mod trace;
 
 pub use migrate::{MigrateError, migrate};
 pub use service::serve;

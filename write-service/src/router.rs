@@ -11,7 +11,7 @@ use axum::{
 };
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::{body, context::Context, problem::Problem, shell::Shell, trace::trace};
+use crate::{body, context::Context, problem::Problem, shell::Shell};
 
 /// How long a request may take.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
@@ -32,7 +32,7 @@ fn finish(router: Router) -> Router {
         .layer(DefaultBodyLimit::max(body::LIMIT))
         .layer(middleware::from_fn(limit_time))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(middleware::from_fn(trace))
+        .layer(middleware::from_fn(telemetry::http::trace))
 }
 
 async fn nothing_here(uri: Uri) -> Problem {

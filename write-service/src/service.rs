@@ -67,14 +67,16 @@ fn spawn(
     let (signal, stop) = (there.clone(), shutdown.clone());
     tasks.spawn(async move { database::watch(&pool, context, &part, &signal, &stop).await });
     for reactor in context.reactors {
-        let (there, intake, applied, shutdown) = (there.clone(), intake.clone(), applied.clone(), shutdown.clone());
+        let (there, stop) = (there.clone(), shutdown.clone());
+        // Its health part is there from now on, so the service is not ready before it is.
+        let run = reactor(intake.clone(), applied.clone(), shutdown.clone());
         tasks.spawn(async move {
             tokio::select! {
                 () = there.cancelled() => {}
-                () = shutdown.cancelled() => return,
+                () = stop.cancelled() => return,
             }
             // Its health part says so too: the service stays up, not ready, since commands do not depend on it.
-            if let Err(error) = reactor(intake, applied, shutdown).await {
+            if let Err(error) = run.await {
                 tracing::error!(context = context.name, %error, "a reactor has stopped for good");
             }
         });

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use cdc_capture::{Settings, SetupSettings};
 use contracts::envelope::Lsn;
-use servers::{Login, TestDatabase, eventually, shared, topics, topics::Record, unique_prefix};
+use servers::{Login, TempDatabase, eventually, shared, topics, topics::Record, unique_prefix};
 use telemetry::{
     CancellationToken,
     database::Database,
@@ -24,7 +24,7 @@ pub(crate) const TABLE: &str = "CREATE SCHEMA sales;
     )";
 
 pub(crate) struct Outbox {
-    pub(crate) database: TestDatabase,
+    pub(crate) database: TempDatabase,
     pub(crate) client: Client,
     pub(crate) login: Login,
     pub(crate) kafka: Kafka,
@@ -55,7 +55,7 @@ impl Outbox {
 
     /// With the table and the role, but no topic, publication or slot.
     pub(crate) async fn bare(purpose: &str, bootstrap: &str) -> Self {
-        let database = TestDatabase::create(purpose).await;
+        let database = TempDatabase::create(purpose).await;
         let client = connect(&database.url()).await;
         client.batch_execute(TABLE).await.unwrap();
         let login = database.create_login(purpose, "REPLICATION").await.unwrap();

@@ -1,7 +1,7 @@
 //! `setup`, what `run` finds wrong, and what the relay's role may do.
 
 use cdc_capture::setup::Error;
-use servers::{TestDatabase, shared};
+use servers::{TempDatabase, shared};
 
 use crate::outbox::{Outbox, connect};
 
@@ -111,7 +111,7 @@ async fn the_relay_s_role_reads_its_outbox_and_nothing_else() {
 #[tokio::test]
 async fn a_slot_of_another_database_is_refused() {
     let outbox = Outbox::create("mine").await;
-    let other = TestDatabase::create("theirs").await;
+    let other = TempDatabase::create("theirs").await;
     let mut settings = outbox.setup_settings(&["sales.outbox"]);
     settings.database = telemetry::database::Database::parse(&other.url()).unwrap();
     let Err(Error::Problems(problems)) = cdc_capture::setup(settings).await else { panic!("refused") };

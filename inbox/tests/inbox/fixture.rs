@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use contracts::{Cleanup, Topic, envelope::Envelope, envelope::TraceContext};
 use inbox::{Applied, Delivery, Halt, Handler, Intake, Undecodable};
 use servers::{
-    TestDatabase, eventually, shared,
+    TempDatabase, eventually, shared,
     topics::{self, NewRecord},
     unique_prefix,
 };
@@ -40,7 +40,7 @@ pub(crate) const ONE: &[Topic] = TWO_TOPICS.split_at(1).1;
 
 /// The place of one test.
 pub(crate) struct Fixture {
-    _database: TestDatabase,
+    _database: TempDatabase,
     pub(crate) admin: Client,
     pub(crate) kafka: Kafka,
     pub(crate) role: String,
@@ -50,7 +50,7 @@ pub(crate) struct Fixture {
 impl Fixture {
     /// A migrated schema with the handler's tables, and a role that works there; no topics yet.
     pub(crate) async fn without_topics(purpose: &str) -> Self {
-        let database = TestDatabase::create(purpose).await;
+        let database = TempDatabase::create(purpose).await;
         let login = database.create_login("worker", "").await.unwrap();
         let mut admin = connect(&database.url()).await;
         let (role, schema) = (&login.role, SCHEMA);

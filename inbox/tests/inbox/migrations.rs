@@ -1,12 +1,12 @@
 //! The inbox's own tables.
 
-use servers::TestDatabase;
+use servers::TempDatabase;
 
 use crate::fixture::connect;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn several_may_migrate_at_once_and_again() {
-    let database = TestDatabase::create("migrate").await;
+    let database = TempDatabase::create("migrate").await;
     let login = database.create_login("worker", "").await.unwrap();
     let admin = connect(&database.url()).await;
     let schema = format!(r#"CREATE SCHEMA "a ""b"; GRANT USAGE ON SCHEMA "a ""b" TO {}"#, login.role);

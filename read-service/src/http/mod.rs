@@ -29,6 +29,7 @@ pub fn router(executor: Executor, health: Health, metrics: Metrics) -> Router {
         .route("/", get(|| std::future::ready(graphiql::page())))
         .route(graphiql::ROUTE, get(graphiql::asset))
         .with_state(executor)
+        .layer(axum::middleware::from_fn(telemetry::http::trace))
         .merge(admin::router(health, metrics))
         .layer(CatchPanicLayer::new())
 }

@@ -3,7 +3,7 @@
 use std::process::{Command, Output};
 
 use read_service::migrate;
-use servers::TestDatabase;
+use servers::TempDatabase;
 use telemetry::database::Database;
 
 fn run(arguments: &[&str]) -> Output {
@@ -27,8 +27,8 @@ fn every_problem_of_the_settings_is_in_one_message() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn migrations_may_run_again_and_several_at_once() {
-    let (first, second) = (TestDatabase::create("migrate").await, TestDatabase::create("migrate").await);
-    let database = |database: &TestDatabase| Database::parse(&database.url()).unwrap();
+    let (first, second) = (TempDatabase::create("migrate").await, TempDatabase::create("migrate").await);
+    let database = |database: &TempDatabase| Database::parse(&database.url()).unwrap();
     let runs = [database(&first), database(&first), database(&first), database(&second), database(&second)];
     let ended = futures::future::join_all(runs.iter().map(migrate)).await;
     assert!(ended.iter().all(Result::is_ok), "{ended:?}");

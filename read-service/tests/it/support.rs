@@ -10,7 +10,7 @@ use read_service::{
     view::{Connections, Options, ROLE},
 };
 use serde_json::{Value, json};
-use servers::{TestDatabase, eventually};
+use servers::{TempDatabase, eventually};
 use telemetry::{CancellationToken, database::Database, health::Health, metrics::Metrics};
 use tokio::{net::TcpListener, task::JoinSet};
 
@@ -19,13 +19,13 @@ pub(crate) const SOON: Duration = Duration::from_secs(20);
 
 /// A migrated database and a login of the service.
 pub(crate) struct Views {
-    pub(crate) database: TestDatabase,
+    pub(crate) database: TempDatabase,
     pub(crate) service_url: String,
 }
 
 impl Views {
     pub(crate) async fn create(purpose: &str) -> Self {
-        let database = TestDatabase::create(purpose).await;
+        let database = TempDatabase::create(purpose).await;
         read_service::migrate(&Database::parse(&database.url()).unwrap()).await.unwrap();
         let login = database.create_login("reader", &format!("NOINHERIT IN ROLE {ROLE}")).await.unwrap();
         Self { database, service_url: login.url }

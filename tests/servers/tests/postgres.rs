@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::time::Duration;
 
-use servers::{Mode, Postgres, PostgresOptions, TestDatabase, eventually};
+use servers::{Mode, Postgres, PostgresOptions, TempDatabase, eventually};
 use tokio_postgres::{Client, NoTls};
 
 async fn connect(url: &str) -> Client {
@@ -89,7 +89,7 @@ async fn a_setting_it_does_not_know_is_an_error_with_its_log() {
 async fn a_test_database_goes_with_its_slots_its_logins_and_whoever_is_connected() {
     let postgres = Postgres::start(PostgresOptions::default()).await.unwrap();
     let admin_url = postgres.url("postgres");
-    let database = TestDatabase::create_on(&admin_url, "Slots & logins").await.unwrap();
+    let database = TempDatabase::create_on(&admin_url, "Slots & logins").await.unwrap();
     let login = database.create_login("capture", "REPLICATION").await.unwrap();
     let connected = connect(&login.url).await;
     let who: String = connected.query_one("SELECT current_user::text", &[]).await.unwrap().get(0);

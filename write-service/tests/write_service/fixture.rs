@@ -8,7 +8,7 @@ use contracts::{
 };
 use serde_json::{Value, json};
 use servers::{
-    Login, TestDatabase, eventually, shared,
+    Login, TempDatabase, eventually, shared,
     topics::{self, NewRecord},
     unique_prefix,
 };
@@ -35,7 +35,7 @@ pub(crate) struct Hotel {
     pub(crate) service: Service,
     pub(crate) kafka: Kafka,
     pub(crate) login: Login,
-    _database: TestDatabase,
+    _database: TempDatabase,
 }
 
 /// A running service. It ends with this value.
@@ -152,7 +152,7 @@ impl Hotel {
     }
 
     pub(crate) async fn open_with(purpose: &str, change: impl FnOnce(Settings) -> Settings) -> Self {
-        let database = TestDatabase::create(purpose).await;
+        let database = TempDatabase::create(purpose).await;
         write_service::migrate(&Database::parse(&database.url()).unwrap()).await.unwrap();
         let login = database.create_login("writer", ROLES).await.unwrap();
         let kafka = Kafka { topic_prefix: unique_prefix(purpose), ..Kafka::at(&shared::kafka().bootstrap_servers) };

@@ -1,13 +1,13 @@
 //! Migrating twice, and twice at once.
 
-use servers::TestDatabase;
+use servers::TempDatabase;
 use telemetry::database::Database;
 
 use crate::fixture::connect;
 
 #[tokio::test]
 async fn a_second_migration_changes_nothing() {
-    let database = TestDatabase::create("migrate twice").await;
+    let database = TempDatabase::create("migrate twice").await;
     let admin = Database::parse(&database.url()).unwrap();
     write_service::migrate(&admin).await.unwrap();
     connect(&database.url())
@@ -23,7 +23,7 @@ async fn a_second_migration_changes_nothing() {
 
 #[tokio::test]
 async fn several_migrations_at_once_follow_each_other() {
-    let (one, other) = tokio::join!(TestDatabase::create("migrate at once"), TestDatabase::create("migrate at once"));
+    let (one, other) = tokio::join!(TempDatabase::create("migrate at once"), TempDatabase::create("migrate at once"));
     let [one, other] = [&one, &other].map(|database| Database::parse(&database.url()).unwrap());
     let (a, b, c, d) = tokio::join!(
         write_service::migrate(&one),

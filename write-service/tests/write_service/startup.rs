@@ -3,7 +3,7 @@
 use std::{process::Command, time::Duration};
 
 use contracts::{Cleanup, Topic, accounts::ACCOUNT, direct_booking::BOOKING};
-use servers::{TestDatabase, shared, topics, unique_prefix};
+use servers::{TempDatabase, shared, topics, unique_prefix};
 use telemetry::{database::Database, kafka::Kafka};
 use write_service::Settings;
 
@@ -43,7 +43,7 @@ async fn without_its_servers_it_is_alive_but_not_ready_and_says_why() {
 async fn it_waits_for_its_schema_and_goes_on_when_it_is_there() {
     // Roles belong to the cluster; this makes sure that they exist before the login joins them.
     let _other = Hotel::open("roles").await;
-    let database = TestDatabase::create("no schema yet").await;
+    let database = TempDatabase::create("no schema yet").await;
     let login = database.create_login("writer", ROLES).await.unwrap();
     let kafka = Kafka { topic_prefix: unique_prefix("no schema yet"), ..Kafka::at(&shared::kafka().bootstrap_servers) };
     let service = Service::start(Settings::all_in(&Database::parse(&login.url).unwrap(), kafka)).await;

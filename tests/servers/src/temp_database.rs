@@ -1,7 +1,7 @@
-//! A database for one test, on the shared server, dropped with the value that stands for it.
+//! A database for one test or one run of the demo, dropped with the value that stands for it.
 //!
-//! Roles and replication slots belong to the whole server, not to a database. So a test's logins have unique names,
-//! and its slots are dropped by the database they belong to.
+//! Roles and replication slots belong to the whole server, not to a database. So its logins have unique names, and its
+//! slots are dropped by the database they belong to.
 
 use std::sync::Mutex;
 use std::thread;
@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// An empty database with a name of its own. Dropping it drops the database, whoever is connected to it, with its
 /// logical replication slots and the logins made through it.
 #[derive(Debug)]
-pub struct TestDatabase {
+pub struct TempDatabase {
     name: String,
     admin_url: String,
     logins: Mutex<Vec<String>>,
@@ -32,11 +32,11 @@ pub struct TestDatabase {
 pub struct Login {
     /// The role's name, unique on the server.
     pub role: String,
-    /// The test's database as this role.
+    /// The database as this role.
     pub url: String,
 }
 
-impl TestDatabase {
+impl TempDatabase {
     /// Makes an empty database on the shared server.
     ///
     /// # Panics
@@ -47,7 +47,7 @@ impl TestDatabase {
 
     /// Makes an empty database on the server of `admin_url`, a superuser's.
     pub async fn create_on(admin_url: &str, purpose: &str) -> Result<Self> {
-        let name = format!("test_{}", unique(purpose, '_'));
+        let name = format!("tmp_{}", unique(purpose, '_'));
         let create = format!("CREATE DATABASE {} TEMPLATE template0", quoted_identifier(&name));
         with_session(admin_url, async |session| session.batch_execute(&create).await)
             .await
@@ -81,7 +81,7 @@ impl TestDatabase {
     }
 }
 
-impl Drop for TestDatabase {
+impl Drop for TempDatabase {
     /// Best effort: what remains goes with the server.
     fn drop(&mut self) {
         let logins = std::mem::take(self.logins.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner));
@@ -101,6 +101,8 @@ impl Drop for TestDatabase {
 
 async fn remove(session: &Client, database: &str, logins: &[String]) -> Result<(), tokio_postgres::Error> {
     let deadline = Instant::now() + PATIENCE;
+    // One after another: on PostgreSQL 15 databases that are dropped at once can wait for each other for a minute.
+    session.batch_execute("SELECT pg_advisory_lock(hashtext('drop a temporary database'))").await?;
     let drop_database = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quoted_identifier(database));
     loop {
         session

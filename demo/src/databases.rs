@@ -1,0 +1,66 @@
+//! The databases of one run: the contexts' and the views', each with the logins that its services need and no more.
+
+use anyhow::Context;
+use cdc_capture::SetupSettings;
+use servers::{Login, TempDatabase};
+use telemetry::{database::Database, kafka::Kafka};
+use write_service::clock::Clock;
+
+/// Empty databases for this run alone; dropped with this value, and slot and logins with them.
+pub(crate) struct Databases {
+    pub(crate) write: TempDatabase,
+    pub(crate) read: TempDatabase,
+    writer: Login,
+    relay: Login,
+    reader: Login,
+}
+
+impl Databases {
+    /// Makes them, with schemas, roles, publication and slot.
+    pub(crate) async fn create(admin_url: &str) -> anyhow::Result<Self> {
+        let write = TempDatabase::create_on(admin_url, "waybill").await?;
+        let read = TempDatabase::create_on(admin_url, "views").await?;
+        write_service::migrate(&database(&write.url())?).await.context("the contexts' schemas")?;
+        read_service::migrate(&database(&read.url())?).await.context("the views' schema")?;
+        let writer = write.create_login("writer", "NOINHERIT IN ROLE accounts, direct_booking").await?;
+        let reader = read.create_login("reader", "NOINHERIT IN ROLE read_service").await?;
+        let relay = write.create_login("relay", "REPLICATION").await?;
+        cdc_capture::setup(SetupSettings {
+            database: database(&write.url())?,
+            tables: vec!["accounts.outbox".parse()?, "direct_booking.outbox".parse()?],
+            role: Some(relay.role.parse()?),
+            slot: relay.role.parse()?,
+            publication: "waybill".parse()?,
+        })
+        .await
+        .context("publication and slot")?;
+        Ok(Self { write, read, writer, relay, reader })
+    }
+
+    /// A name of this run's own.
+    pub(crate) fn name(&self) -> &str {
+        self.write.name()
+    }
+
+    /// The write service, which takes the time of a command from the command: a replay has a clock of its own.
+    pub(crate) fn write_settings(&self, kafka: Kafka, traced: bool) -> anyhow::Result<write_service::Settings> {
+        let settings = write_service::Settings::all_in(&database(&self.writer.url)?, kafka);
+        Ok(write_service::Settings { clock: Clock::Request, trace_messages: traced, ..settings })
+    }
+
+    /// The capture.
+    pub(crate) fn capture_settings(&self, kafka: Kafka, traced: bool) -> anyhow::Result<cdc_capture::Settings> {
+        let settings = cdc_capture::Settings::new(database(&self.relay.url)?, kafka);
+        Ok(cdc_capture::Settings { slot: self.relay.role.parse()?, trace: traced, ..settings })
+    }
+
+    /// The read service.
+    pub(crate) fn read_settings(&self, kafka: Kafka, traced: bool) -> anyhow::Result<read_service::Settings> {
+        let settings = read_service::Settings::new(database(&self.reader.url)?, kafka);
+        Ok(read_service::Settings { trace_messages: traced, ..settings })
+    }
+}
+
+fn database(url: &str) -> anyhow::Result<Database> {
+    Database::parse(url).map_err(anyhow::Error::msg)
+}

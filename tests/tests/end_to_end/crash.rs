@@ -1,0 +1,159 @@
+//! A process is killed in the middle: nothing is lost, nothing doubled.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, ensure};
+use end_to_end::{Pipeline, booking};
+use futures::{StreamExt, stream};
+use serde_json::{Value, json};
+use servers::topics::{Record, consume_all};
+use tokio::sync::Semaphore;
+
+const BOOKINGS: usize = 300;
+
+#[derive(Clone, Copy)]
+enum Victim {
+    Read,
+    Capture,
+    Write,
+}
+
+#[tokio::test]
+async fn the_read_service_killed_in_the_middle_loses_and_doubles_nothing() -> anyhow::Result<()> {
+    bookings_survive_the_death_of(Victim::Read, "killread").await
+}
+
+#[tokio::test]
+async fn the_capture_killed_in_the_middle_loses_and_doubles_nothing() -> anyhow::Result<()> {
+    bookings_survive_the_death_of(Victim::Capture, "killcapture").await
+}
+
+#[tokio::test]
+async fn the_write_service_killed_in_the_middle_loses_nothing_that_it_has_answered() -> anyhow::Result<()> {
+    bookings_survive_the_death_of(Victim::Write, "killwrite").await
+}
+
+/// Posts bookings, kills the victim three times meanwhile, and compares commands, topic and view at the end.
+async fn bookings_survive_the_death_of(victim: Victim, purpose: &str) -> anyhow::Result<()> {
+    let mut pipeline = Pipeline::start(purpose, &[]).await?;
+    let (account, room_type) = pipeline.open_for_bookings(BOOKINGS).await?;
+    let mut answered: BTreeMap<String, String> = BTreeMap::new();
+    for part in 0..3 {
+        let ids: Vec<String> = (0..BOOKINGS / 3).map(|number| format!("{part}-{number}")).collect();
+        let taken = Semaphore::new(0);
+        let post = async |id: &String| {
+            let mut wish = booking(&account, &room_type);
+            wish["bookingId"] = json!(id);
+            let (_, token) = pipeline.must("/direct-booking/bookings", &wish, None).await?;
+            taken.add_permits(1);
+            anyhow::Ok((id.clone(), token))
+        };
+        // It dies when a third of them are taken and others are under way.
+        let dies = async {
+            let _a_third = taken.acquire_many(BOOKINGS as u32 / 9).await?;
+            match victim {
+                Victim::Read => pipeline.read.kill().await,
+                Victim::Capture => pipeline.capture.kill().await,
+                Victim::Write => pipeline.write.kill().await,
+            }
+        };
+        let posts = stream::iter(&ids).map(post).buffer_unordered(8).collect::<Vec<_>>();
+        let (died, outcomes) = tokio::join!(dies, posts);
+        died?;
+        for outcome in outcomes {
+            match (outcome, victim) {
+                (Ok((id, token)), _) => drop(answered.insert(id, token)),
+                // Unanswered: it may have been taken or not.
+                (Err(_), Victim::Write) => {}
+                (Err(error), _) => return Err(error),
+            }
+        }
+        match victim {
+            Victim::Read => pipeline.read.start_again()?,
+            Victim::Capture => pipeline.capture.start_again()?,
+            Victim::Write => pipeline.write.start_again()?,
+        }
+        for service in [&pipeline.write, &pipeline.capture, &pipeline.read] {
+            pipeline.until_ready(service).await;
+        }
+    }
+    match victim {
+        Victim::Write => ensure!(answered.len() < BOOKINGS, "it was killed when all were answered"),
+        _ => ensure!(answered.len() == BOOKINGS, "only {} were answered", answered.len()),
+    }
+
+    let tokens: Vec<&str> = answered.values().map(String::as_str).collect();
+    for tokens in tokens.chunks(16) {
+        pipeline.query("{ __typename }", &json!({}), tokens).await?;
+    }
+    let topic = format!("{}hotel.direct-booking.booking.v1", pipeline.topic_prefix);
+    let records = consume_all(&pipeline.kafka, &topic).await?;
+    in_order_without_gaps(&records)?;
+    let published = last_documents(&records)?;
+    let seen = all_bookings(&pipeline).await?;
+    for id in answered.keys() {
+        ensure!(seen.contains_key(id), "booking {id} was answered, but is not in the view");
+    }
+    let committed = committed(&pipeline).await?;
+    assert_eq!(keys(&published), committed, "the topic does not hold what was committed");
+    assert_eq!(keys(&seen), committed, "the view does not hold what was committed");
+    for (id, document) in &published {
+        assert_eq!((&seen[id]["version"], &seen[id]["status"]), (&document["version"], &document["status"]), "{id}");
+    }
+    Ok(())
+}
+
+fn keys(documents: &BTreeMap<String, Value>) -> Vec<String> {
+    documents.keys().cloned().collect()
+}
+
+/// What the write side's own table holds.
+async fn committed(pipeline: &Pipeline) -> anyhow::Result<Vec<String>> {
+    let (client, connection) = tokio_postgres::connect(&pipeline.write_database.url(), tokio_postgres::NoTls).await?;
+    let connection = tokio::spawn(connection);
+    let rows =
+        client.query("SELECT booking_id FROM direct_booking.booking ORDER BY booking_id COLLATE \"C\"", &[]).await?;
+    drop(client);
+    connection.await??;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// Per key, versions rise by one from 1 on; a relay that was killed may repeat a stretch, but never leave one out.
+fn in_order_without_gaps(records: &[Record]) -> anyhow::Result<()> {
+    let mut last: BTreeMap<&[u8], u64> = BTreeMap::new();
+    for record in records {
+        let key = record.key.as_deref().context("a record without a key")?;
+        let sequence: u64 = record.header("ce_sequence").context("no ce_sequence")?.parse()?;
+        let last = last.entry(key).or_default();
+        ensure!(sequence <= *last + 1, "version {sequence} of {} follows {last}", String::from_utf8_lossy(key));
+        *last = sequence.max(*last);
+    }
+    Ok(())
+}
+
+fn last_documents(records: &[Record]) -> anyhow::Result<BTreeMap<String, Value>> {
+    let mut documents: BTreeMap<String, Value> = BTreeMap::new();
+    for record in records {
+        let document: Value = serde_json::from_slice(record.value.as_deref().context("a tombstone")?)?;
+        let key = String::from_utf8(record.key.clone().unwrap_or_default())?;
+        documents.insert(key, document);
+    }
+    Ok(documents)
+}
+
+async fn all_bookings(pipeline: &Pipeline) -> anyhow::Result<BTreeMap<String, Value>> {
+    let query = "query($after: String) { bookings(first: 100, after: $after) {
+        nodes { id version status } pageInfo { hasNextPage endCursor } } }";
+    let (mut seen, mut after) = (BTreeMap::new(), Value::Null);
+    loop {
+        let data = pipeline.query(query, &json!({"after": after}), &[]).await?;
+        for node in data["bookings"]["nodes"].as_array().context("no nodes")? {
+            let id = node["id"].as_str().context("no id")?.to_owned();
+            ensure!(seen.insert(id, node.clone()).is_none(), "{node} is in the view twice");
+        }
+        if data["bookings"]["pageInfo"]["hasNextPage"] != true {
+            return Ok(seen);
+        }
+        after = data["bookings"]["pageInfo"]["endCursor"].clone();
+    }
+}

@@ -1,0 +1,7 @@
+//! From a command to GraphQL through the real programs, and what happens when one of them is killed on the way.
+
+mod crash;
+mod one_booking;
+mod poison;
+mod start_up;
+mod trace;
