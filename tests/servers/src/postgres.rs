@@ -37,6 +37,8 @@ const SETTINGS: &[(&str, &str)] = &[
     ("listen_addresses", "127.0.0.1"),
     ("unix_socket_directories", ""),
     ("wal_level", "logical"),
+    // A test that ends in the middle of a log-in leaves it hanging, and DROP DATABASE waits for it as long as this.
+    ("authentication_timeout", "3s"),
     ("max_wal_senders", "50"),
     ("max_replication_slots", "50"),
     ("max_connections", "300"),

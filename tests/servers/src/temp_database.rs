@@ -101,8 +101,6 @@ impl Drop for TempDatabase {
 
 async fn remove(session: &Client, database: &str, logins: &[String]) -> Result<(), tokio_postgres::Error> {
     let deadline = Instant::now() + PATIENCE;
-    // One after another: on PostgreSQL 15 databases that are dropped at once can wait for each other for a minute.
-    session.batch_execute("SELECT pg_advisory_lock(hashtext('drop a temporary database'))").await?;
     let drop_database = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quoted_identifier(database));
     loop {
         session
