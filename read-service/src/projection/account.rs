@@ -8,7 +8,7 @@ use contracts::{
 use inbox::{Delivery, Handler, Undecodable};
 use tokio_postgres::{Transaction, types::Type};
 
-use super::{Change, Document, latest, read, text};
+use super::{Change, Document, Keys, latest, read, text};
 use crate::view::{ACCOUNT_STATUS, word_of};
 
 /// Fills `view.account`.
@@ -75,21 +75,14 @@ impl Handler for Accounts {
 
     async fn apply(&self, transaction: &Transaction<'_>, events: &[Self::Event]) -> Result<(), tokio_postgres::Error> {
         let changes = latest(events);
-        let ids: Vec<_> = changes.iter().map(|change| change.id.as_str()).collect();
-        let versions: Vec<_> = changes.iter().map(|change| change.version).collect();
-        let erased: Vec<_> = changes.iter().map(|change| change.row.is_none()).collect();
-        let changed_at: Vec<_> = changes.iter().map(|change| change.changed_at).collect();
+        let keys = Keys::of(&changes);
         let rows = || changes.iter().map(|change| change.row.as_ref());
         let status: Vec<_> = rows().map(|row| row.map(|row| word_of(ACCOUNT_STATUS, row.status))).collect();
         let texts = |of: fn(&AccountRow) -> &String| rows().map(|row| row.map(of)).collect::<Vec<_>>();
         transaction
             .execute_typed(
                 UPSERT,
-                &[
-                    (&ids, Type::TEXT_ARRAY),
-                    (&versions, Type::INT8_ARRAY),
-                    (&erased, Type::BOOL_ARRAY),
-                    (&changed_at, Type::TIMESTAMPTZ_ARRAY),
+                &keys.and(&[
                     (&status, Type::TEXT_ARRAY),
                     (&texts(|row| &row.name), Type::TEXT_ARRAY),
                     (&texts(|row| &row.street), Type::TEXT_ARRAY),
@@ -97,7 +90,7 @@ impl Handler for Accounts {
                     (&texts(|row| &row.city), Type::TEXT_ARRAY),
                     (&texts(|row| &row.country), Type::TEXT_ARRAY),
                     (&texts(|row| &row.email), Type::TEXT_ARRAY),
-                ],
+                ]),
             )
             .await
             .map(|_| ())

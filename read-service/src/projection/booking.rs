@@ -10,7 +10,7 @@ use contracts::{
 use inbox::{Delivery, Handler, Undecodable};
 use tokio_postgres::{Transaction, types::Type};
 
-use super::{Change, Document, day, instant, latest, read};
+use super::{Change, Document, Keys, day, instant, latest, read};
 use crate::view::{BOOKING_STATUS, word_of};
 
 /// Fills `view.booking`.
@@ -95,10 +95,7 @@ impl Handler for Bookings {
 
     async fn apply(&self, transaction: &Transaction<'_>, events: &[Self::Event]) -> Result<(), tokio_postgres::Error> {
         let changes = latest(events);
-        let ids: Vec<_> = changes.iter().map(|change| change.id.as_str()).collect();
-        let versions: Vec<_> = changes.iter().map(|change| change.version).collect();
-        let erased: Vec<_> = changes.iter().map(|change| change.row.is_none()).collect();
-        let changed_at: Vec<_> = changes.iter().map(|change| change.changed_at).collect();
+        let keys = Keys::of(&changes);
         let rows = || changes.iter().map(|change| change.row.as_ref());
         let status: Vec<_> = rows().map(|row| row.map(|row| word_of(BOOKING_STATUS, row.status))).collect();
         let accounts: Vec<_> = rows().map(|row| row.map(|row| &row.account_id)).collect();
@@ -117,11 +114,7 @@ impl Handler for Bookings {
         transaction
             .execute_typed(
                 UPSERT,
-                &[
-                    (&ids, Type::TEXT_ARRAY),
-                    (&versions, Type::INT8_ARRAY),
-                    (&erased, Type::BOOL_ARRAY),
-                    (&changed_at, Type::TIMESTAMPTZ_ARRAY),
+                &keys.and(&[
                     (&status, Type::TEXT_ARRAY),
                     (&accounts, Type::TEXT_ARRAY),
                     (&room_types, Type::TEXT_ARRAY),
@@ -136,7 +129,7 @@ impl Handler for Bookings {
                     (&currencies(|row| &row.total), Type::TEXT_ARRAY),
                     (&made_at, Type::TIMESTAMPTZ_ARRAY),
                     (&cancelled_at, Type::TIMESTAMPTZ_ARRAY),
-                ],
+                ]),
             )
             .await
             .map(|_| ())

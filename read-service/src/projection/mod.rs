@@ -17,6 +17,7 @@ use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use contracts::envelope::AggregateVersion;
 use inbox::{Delivery, Undecodable};
 use serde::de::DeserializeOwned;
+use tokio_postgres::types::{ToSql, Type};
 
 /// What a message says about one row.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,6 +79,39 @@ fn latest<R>(changes: &[Change<R>]) -> Vec<&Change<R>> {
         }
     }
     latest.into_values().collect()
+}
+
+/// The columns that every view has beside its own, as arrays: the statement's first four parameters.
+struct Keys<'a> {
+    ids: Vec<&'a str>,
+    versions: Vec<i64>,
+    erased: Vec<bool>,
+    changed_at: Vec<DateTime<Utc>>,
+}
+
+/// A statement's parameter and its type.
+type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
+
+impl<'a> Keys<'a> {
+    fn of<R>(changes: &[&'a Change<R>]) -> Self {
+        Self {
+            ids: changes.iter().map(|change| change.id.as_str()).collect(),
+            versions: changes.iter().map(|change| change.version).collect(),
+            erased: changes.iter().map(|change| change.row.is_none()).collect(),
+            changed_at: changes.iter().map(|change| change.changed_at).collect(),
+        }
+    }
+
+    /// All parameters: these, then the view's own.
+    fn and<'p>(&'p self, own: &[Parameter<'p>]) -> Vec<Parameter<'p>> {
+        let keys: [Parameter<'p>; 4] = [
+            (&self.ids, Type::TEXT_ARRAY),
+            (&self.versions, Type::INT8_ARRAY),
+            (&self.erased, Type::BOOL_ARRAY),
+            (&self.changed_at, Type::TIMESTAMPTZ_ARRAY),
+        ];
+        keys.into_iter().chain(own.iter().cloned()).collect()
+    }
 }
 
 /// A text that PostgreSQL can store: it has no place for the character U+0000.

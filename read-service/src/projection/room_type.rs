@@ -8,7 +8,7 @@ use contracts::{
 use inbox::{Delivery, Handler, Undecodable};
 use tokio_postgres::{Transaction, types::Type};
 
-use super::{Change, Document, latest, read, text};
+use super::{Change, Document, Keys, latest, read, text};
 
 /// Fills `view.room_type`.
 pub struct RoomTypes;
@@ -62,25 +62,12 @@ impl Handler for RoomTypes {
 
     async fn apply(&self, transaction: &Transaction<'_>, events: &[Self::Event]) -> Result<(), tokio_postgres::Error> {
         let changes = latest(events);
-        let ids: Vec<_> = changes.iter().map(|change| change.id.as_str()).collect();
-        let versions: Vec<_> = changes.iter().map(|change| change.version).collect();
-        let erased: Vec<_> = changes.iter().map(|change| change.row.is_none()).collect();
-        let changed_at: Vec<_> = changes.iter().map(|change| change.changed_at).collect();
+        let keys = Keys::of(&changes);
         let rows = || changes.iter().map(|change| change.row.as_ref());
         let names: Vec<_> = rows().map(|row| row.map(|row| &row.name)).collect();
         let rooms: Vec<_> = rows().map(|row| row.map(|row| serde_json::Value::from(row.rooms.clone()))).collect();
         transaction
-            .execute_typed(
-                UPSERT,
-                &[
-                    (&ids, Type::TEXT_ARRAY),
-                    (&versions, Type::INT8_ARRAY),
-                    (&erased, Type::BOOL_ARRAY),
-                    (&changed_at, Type::TIMESTAMPTZ_ARRAY),
-                    (&names, Type::TEXT_ARRAY),
-                    (&rooms, Type::JSONB_ARRAY),
-                ],
-            )
+            .execute_typed(UPSERT, &keys.and(&[(&names, Type::TEXT_ARRAY), (&rooms, Type::JSONB_ARRAY)]))
             .await
             .map(|_| ())
     }
