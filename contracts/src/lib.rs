@@ -14,3 +14,8 @@ pub mod topic;
 
 pub use read_after::ReadAfter;
 pub use topic::{Cleanup, Topic};
+
+/// Every topic of every context.
+pub fn topics() -> impl Iterator<Item = Topic> {
+    accounts::TOPICS.iter().chain(direct_booking::TOPICS).copied()
+}

@@ -30,8 +30,3 @@ impl Topic {
         }
     }
 }
-
-/// Every topic of every context.
-pub fn all() -> impl Iterator<Item = Topic> {
-    crate::accounts::TOPICS.iter().chain(crate::direct_booking::TOPICS).copied()
-}

@@ -19,7 +19,7 @@ impl Broker {
     /// When it does not start.
     pub(crate) fn in_memory() -> anyhow::Result<Self> {
         let cluster = MockCluster::new(1).context("starting the broker in memory")?;
-        for topic in contracts::topic::all() {
+        for topic in contracts::topics() {
             cluster.create_topic(topic.name, topic.partitions, 1).with_context(|| format!("topic {}", topic.name))?;
         }
         let mut kafka = Kafka::at(cluster.bootstrap_servers());

@@ -8,7 +8,7 @@ use contracts::ReadAfter;
 use reqwest::{StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
 
-use crate::stack::Urls;
+use crate::urls::Urls;
 
 /// A client of both sides.
 #[derive(Clone)]

@@ -1,12 +1,11 @@
 //! How long it takes from a command's commit to its sight in GraphQL.
 
-use std::time::Duration;
-
 use anyhow::{Context, ensure};
 use serde_json::json;
 
 use crate::{
     client::{Client, Command},
+    millis::millis,
     story::Account,
 };
 
@@ -37,9 +36,4 @@ pub(crate) async fn measure(client: &Client, account: &Account) -> anyhow::Resul
     println!("\nFrom commit to GraphQL, {CHANGES} changes one after another:");
     println!("  p50 {}   p99 {}   longest {}", millis(at(0.5)), millis(at(0.99)), millis(at(1.0)));
     Ok(())
-}
-
-/// A duration as the demo prints it.
-pub(crate) fn millis(duration: Duration) -> String {
-    format!("{:.1} ms", duration.as_secs_f64() * 1000.0)
 }

@@ -5,10 +5,12 @@ mod broker;
 mod client;
 mod databases;
 mod lag;
+mod millis;
 mod replay;
 mod settings;
 mod stack;
 mod story;
+mod urls;
 
 use std::process::ExitCode;
 

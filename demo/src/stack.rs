@@ -1,7 +1,6 @@
 //! Everything that the demo runs, started in the order in which each needs the other and stopped in the reverse.
 
 use std::{
-    fmt,
     net::SocketAddr,
     time::{Duration, Instant},
 };
@@ -11,7 +10,7 @@ use servers::{Postgres, PostgresOptions};
 use telemetry::{CancellationToken, health::Health, metrics::Metrics};
 use tokio::{net::TcpListener, task::JoinSet};
 
-use crate::{broker::Broker, databases::Databases, lag::millis, settings::Settings};
+use crate::{broker::Broker, databases::Databases, millis::millis, settings::Settings, urls::Urls};
 
 /// How long everything may take to be ready.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -25,15 +24,6 @@ pub(crate) struct Stack {
     _databases: Databases,
     _broker: Broker,
     _postgres: Option<Postgres>,
-}
-
-/// Where things are.
-pub(crate) struct Urls {
-    pub(crate) write: String,
-    pub(crate) read: String,
-    capture: String,
-    write_database: String,
-    read_database: String,
 }
 
 impl Stack {
@@ -122,18 +112,6 @@ impl Stack {
             ended.context("a service panicked")??;
         }
         Ok(())
-    }
-}
-
-impl fmt::Display for Urls {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { write, read, capture, write_database, read_database } = self;
-        writeln!(f, "GraphiQL        {read}/  in a browser; programs use {read}/graphql")?;
-        writeln!(f, "Commands        {write}/accounts/accounts, {write}/direct-booking/bookings, …")?;
-        writeln!(f, "Health          {write}/readyz  {read}/readyz  {capture}/readyz")?;
-        writeln!(f, "Metrics         {write}/metrics  {read}/metrics  {capture}/metrics")?;
-        writeln!(f, "Inside Data     psql '{write_database}'")?;
-        write!(f, "Views           psql '{read_database}'")
     }
 }
 

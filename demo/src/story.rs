@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     client::{Answer, Client, Command},
-    lag::millis,
+    millis::millis,
 };
 
 /// The account of the story.

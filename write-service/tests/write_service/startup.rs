@@ -61,7 +61,7 @@ async fn topics_are_made_as_the_contract_has_them() {
     let hotel = Hotel::open("topics").await;
     hotel.service.report_when("readiness", |report| report.ready).await;
     // Made again: they are there already, with exactly these partitions.
-    for topic in contracts::topic::all() {
+    for topic in contracts::topics() {
         let again = topics::create(&hotel.kafka.bootstrap_servers, &hotel.kafka.topic(topic.name), 1, &[]).await;
         assert!(again.is_err(), "{} was not there", topic.name);
     }
