@@ -4,7 +4,7 @@ SHELL := /bin/bash
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests setup-lint demo test lint compose-check clean
+.PHONY: help setup setup-tests setup-lint demo test soak lint compose-check clean
 
 help: ## List what can be made
 	@awk -F ': *.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,10 @@ demo: setup ## The whole pipeline and one story through it; ONCE=1, REPLAY=booki
 test: setup-tests ## All tests, on a PostgreSQL and an Apache Kafka that are started for them
 	cargo build --workspace --bins --locked
 	cargo run -q -p servers --locked -- run -- cargo test --workspace --locked
+
+soak: setup-tests ## The crash tests at length: every process is killed DEATHS=30 times under load
+	cargo build --workspace --bins --locked
+	SOAK=$(or $(DEATHS),30) cargo run -q -p servers --locked -- run -- cargo test --workspace --locked --test end_to_end crash
 
 lint: setup-lint ## rustfmt, and clippy with warnings as errors
 	cargo fmt --all --check

@@ -3,13 +3,20 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, ensure};
+use chrono::{Days, Utc};
 use end_to_end::{Pipeline, booking};
 use futures::{StreamExt, stream};
 use serde_json::{Value, json};
 use servers::topics::{Record, consume_all};
 use tokio::sync::Semaphore;
 
-const BOOKINGS: usize = 300;
+/// How many bookings are posted between two deaths.
+const BOOKINGS: usize = 100;
+
+/// How often the victim dies: three times, or as often as `SOAK` says (`make soak`).
+fn deaths() -> anyhow::Result<usize> {
+    std::env::var("SOAK").map_or(Ok(3), |deaths| deaths.parse()).context("SOAK is not a number of deaths")
+}
 
 #[derive(Clone, Copy)]
 enum Victim {
@@ -33,31 +40,39 @@ async fn the_write_service_killed_in_the_middle_loses_nothing_that_it_has_answer
     bookings_survive_the_death_of(Victim::Write, "killwrite").await
 }
 
-/// Posts bookings, kills the victim three times meanwhile, and compares commands, topic and view at the end.
+/// Posts bookings, kills the victim again and again meanwhile, and compares commands, topic and view at the end.
 async fn bookings_survive_the_death_of(victim: Victim, purpose: &str) -> anyhow::Result<()> {
     let mut pipeline = Pipeline::start(purpose, &[]).await?;
+    let deaths = deaths()?;
     let (account, room_type) = pipeline.open_for_bookings(BOOKINGS).await?;
     let mut answered: BTreeMap<String, String> = BTreeMap::new();
-    for part in 0..3 {
-        let ids: Vec<String> = (0..BOOKINGS / 3).map(|number| format!("{part}-{number}")).collect();
+    for death in 0..deaths {
+        let ids: Vec<String> = (0..BOOKINGS).map(|number| format!("{death}-{number}")).collect();
         let taken = Semaphore::new(0);
-        let post = async |id: &String| {
+        // Each time another night, so that the rooms are enough however often it dies. Half of them are cancelled too.
+        let night = Utc::now().date_naive() + Days::new(40 + death as u64);
+        let post = async |(number, id): (usize, &String)| {
             let mut wish = booking(&account, &room_type);
-            wish["bookingId"] = json!(id);
-            let (_, token) = pipeline.must("/direct-booking/bookings", &wish, None).await?;
+            (wish["bookingId"], wish["checkIn"], wish["checkOut"]) =
+                (json!(id), json!(night), json!(night + Days::new(1)));
+            let (_, mut token) = pipeline.must("/direct-booking/bookings", &wish, None).await?;
+            if number % 2 == 0 {
+                let cancel = format!("/direct-booking/bookings/{id}/cancel");
+                (_, token) = pipeline.must(&cancel, &json!({}), None).await?;
+            }
             taken.add_permits(1);
             anyhow::Ok((id.clone(), token))
         };
         // It dies when a third of them are taken and others are under way.
         let dies = async {
-            let _a_third = taken.acquire_many(BOOKINGS as u32 / 9).await?;
+            let _a_third = taken.acquire_many(BOOKINGS as u32 / 3).await?;
             match victim {
                 Victim::Read => pipeline.read.kill().await,
                 Victim::Capture => pipeline.capture.kill().await,
                 Victim::Write => pipeline.write.kill().await,
             }
         };
-        let posts = stream::iter(&ids).map(post).buffer_unordered(8).collect::<Vec<_>>();
+        let posts = stream::iter(ids.iter().enumerate()).map(post).buffer_unordered(8).collect::<Vec<_>>();
         let (died, outcomes) = tokio::join!(dies, posts);
         died?;
         for outcome in outcomes {
@@ -78,8 +93,8 @@ async fn bookings_survive_the_death_of(victim: Victim, purpose: &str) -> anyhow:
         }
     }
     match victim {
-        Victim::Write => ensure!(answered.len() < BOOKINGS, "it was killed when all were answered"),
-        _ => ensure!(answered.len() == BOOKINGS, "only {} were answered", answered.len()),
+        Victim::Write => ensure!(answered.len() < deaths * BOOKINGS, "it was killed when all were answered"),
+        _ => ensure!(answered.len() == deaths * BOOKINGS, "only {} were answered", answered.len()),
     }
 
     let tokens: Vec<&str> = answered.values().map(String::as_str).collect();

@@ -146,7 +146,5 @@ async fn the_program_serves_until_sigterm() {
         if ready { Ok(Some(())) } else { Err(process.log()) }
     })
     .await;
-    let killed = Command::new("kill").args(["-TERM", &process.pid().to_string()]).status().unwrap();
-    assert!(killed.success());
-    assert!(process.wait(Duration::from_secs(15)).await.unwrap().success(), "{}", process.log());
+    assert!(process.terminate(Duration::from_secs(15)).await.unwrap().success(), "{}", process.log());
 }
