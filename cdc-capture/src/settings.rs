@@ -188,7 +188,7 @@ impl RunArgs {
                 topic_template: topic_template?,
                 source: self.source,
                 linger: linger?,
-                trace: self.logs.otlp_endpoint.is_some(),
+                trace: self.logs.otlp_endpoint().is_some(),
             };
             Some(RunSettings { capture, admin_listen: admin_listen?, logs: self.logs })
         };

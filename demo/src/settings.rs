@@ -87,7 +87,7 @@ impl Args {
                 write_listen: write_listen?,
                 read_listen: read_listen?,
                 capture_listen: capture_listen?,
-                traced: self.logs.otlp_endpoint.is_some(),
+                traced: self.logs.otlp_endpoint().is_some(),
             })
         })();
         problems.finish(settings)

@@ -49,7 +49,7 @@ impl Stack {
             (None, Some(postgres)) => postgres.url("postgres"),
             (None, None) => bail!("no PostgreSQL"),
         };
-        step("PostgreSQL answers");
+        step(if postgres.is_some() { "PostgreSQL answers" } else { "PostgreSQL is the one you named" });
         let databases = Databases::create(&admin_url).await?;
         step("schemas, roles, publication and slot are there");
         let broker = match &settings.kafka {

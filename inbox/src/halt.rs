@@ -47,6 +47,9 @@ pub enum Halt {
     /// The Kafka client refuses its settings.
     #[error("the Kafka client refuses its settings: {0}")]
     Settings(String),
+    /// The handler or the intake panicked.
+    #[error("it crashed: see the log, and restart the service")]
+    Crashed,
 }
 
 impl Halt {

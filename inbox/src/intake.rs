@@ -1,8 +1,9 @@
 //! From the start of an intake to its end: what it needs is waited for, and a session in the group follows another as long
 //! as that makes sense.
 
-use std::sync::Arc;
+use std::{panic::AssertUnwindSafe, sync::Arc};
 
+use futures::FutureExt;
 use rdkafka::error::KafkaError;
 use telemetry::{CancellationToken, backoff::Backoff};
 
@@ -40,7 +41,15 @@ pub fn run<H: Handler>(
         applied,
         shutdown,
     };
-    async move { setting.run().await }
+    async move {
+        match AssertUnwindSafe(setting.run()).catch_unwind().await {
+            Ok(ended) => ended,
+            Err(_) => {
+                setting.status.halted(&Halt::Crashed);
+                Err(Halt::Crashed)
+            }
+        }
+    }
 }
 
 /// Why a session ends other than by shutdown.
@@ -98,7 +107,7 @@ impl<H: Handler> Setting<H> {
     /// From joining the group to leaving it.
     async fn session(&self) -> Result<(), End> {
         let subscription = Subscription::connect(&self.intake.kafka, &self.tracing.group, &self.topics)
-            .map_err(|error| Halt::Settings(error.to_string()))?;
+            .map_err(|error| Halt::Settings(telemetry::kafka::reason(&error)))?;
         let client = subscription.member.client();
         let checked = self.overcome(|| cluster::check(client.clone(), self.topics.clone())).await;
         drop(client);

@@ -76,6 +76,11 @@ async fn main() -> ExitCode {
 
 async fn migrate(logs: &LogArgs, database: &Database) -> anyhow::Result<()> {
     let _guard = logs::init("read-service", logs).map_err(anyhow::Error::from_boxed)?;
+    let shutdown = shutdown::on_signal()?;
+    let part = Health::new().part("database");
+    if !telemetry::database::wait_until_there(&database.pool()?, &part, &shutdown).await {
+        anyhow::bail!("ended before PostgreSQL answered");
+    }
     read_service::migrate(database).await?;
     tracing::info!("the views are up to date");
     Ok(())

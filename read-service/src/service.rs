@@ -70,14 +70,16 @@ pub async fn serve(
     project(&mut tasks, projection::Accounts, &intake, &applied, &shutdown);
     project(&mut tasks, projection::RoomTypes, &intake, &applied, &shutdown);
     project(&mut tasks, projection::Bookings, &intake, &applied, &shutdown);
-    let served = telemetry::http::serve(listener, router, shutdown).await.map_err(Error::Http);
+    let served = telemetry::http::serve(listener, router, shutdown.clone()).await.map_err(Error::Http);
+    // A listener that failed ends the rest too.
+    shutdown.cancel();
     drained.cancel();
-    while tasks.join_next().await.is_some() {}
+    let ended = async { while tasks.join_next().await.is_some() {} };
+    telemetry::shutdown::within_grace(ended, &shutdown, telemetry::shutdown::GRACE).await;
     served
 }
 
-/// Starts a projection. One that halts has said so in its health part; one that crashes is as one that halts: the others
-/// and the queries go on.
+/// Starts a projection. One that halts has said so in its health part: the others and the queries go on.
 fn project<H: Handler>(
     tasks: &mut JoinSet<()>,
     handler: H,
@@ -85,16 +87,11 @@ fn project<H: Handler>(
     applied: &Applied,
     shutdown: &CancellationToken,
 ) {
-    let (name, health) = (handler.name(), intake.health.clone());
-    let mut run = JoinSet::new();
-    run.spawn(inbox::run(handler, intake.clone(), applied.clone(), shutdown.clone()));
+    let name = handler.name();
+    let run = inbox::run(handler, intake.clone(), applied.clone(), shutdown.clone());
     tasks.spawn(async move {
-        match run.join_next().await {
-            None | Some(Ok(Ok(()))) => {}
-            Some(Ok(Err(halt))) => tracing::error!(projection = name, error = %halt, "a projection has halted"),
-            Some(Err(_)) => {
-                health.part(format!("inbox.{name}")).not_ready("crashed: see the log, and restart the service");
-            }
+        if let Err(halt) = run.await {
+            tracing::error!(projection = name, error = %halt, "a projection has halted");
         }
     });
 }

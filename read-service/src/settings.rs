@@ -83,7 +83,7 @@ impl ServeArgs {
         let settings = (|| {
             let mut settings = Settings::new(database?, kafka?);
             settings.read_after_timeout = Duration::from_millis(timeout?);
-            settings.trace_messages = self.logs.otlp_endpoint.is_some();
+            settings.trace_messages = self.logs.otlp_endpoint().is_some();
             Some((settings, listen?))
         })();
         problems.finish(settings)

@@ -1,6 +1,10 @@
-//! The settings by which every service reaches Kafka. No client here: only their text.
+//! The settings by which every service reaches Kafka, checked before any client is made of them.
+
+use rdkafka::{ClientConfig, error::KafkaError};
 
 use crate::settings::Problems;
+
+const CONFIG: &str = "--kafka-config / KAFKA_CONFIG";
 
 /// Flags for reaching Kafka; flatten them into a service's own.
 #[derive(Clone, Debug, clap::Args)]
@@ -54,14 +58,19 @@ impl KafkaArgs {
         for property in self.kafka_config.iter().map(|property| property.trim()).filter(|property| !property.is_empty())
         {
             match property.split_once('=').filter(|(key, _)| !key.is_empty()) {
-                None => problems.add("--kafka-config / KAFKA_CONFIG", "expected KEY=VALUE"),
+                None => problems.add(CONFIG, "expected KEY=VALUE"),
                 Some((key, value)) => match value.strip_prefix('@') {
                     None => properties.push((key.to_owned(), value.to_owned())),
                     Some(file) => match std::fs::read_to_string(file) {
                         Ok(content) => properties.push((key.to_owned(), content.trim_end().to_owned())),
-                        Err(error) => problems.add("--kafka-config / KAFKA_CONFIG", format!("{key}=@{file}: {error}")),
+                        Err(error) => problems.add(CONFIG, format!("{key}=@{file}: {error}")),
                     },
                 },
+            }
+        }
+        for (key, value) in &properties {
+            if let Err(error) = ClientConfig::new().set(key, value).create_native_config() {
+                problems.add(CONFIG, reason(&error));
             }
         }
         let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
@@ -69,5 +78,32 @@ impl KafkaArgs {
             problems.add("--topic-prefix / TOPIC_PREFIX", "at most 64 of a-z A-Z 0-9 . _ - are allowed");
         }
         Some(Kafka { bootstrap_servers: servers?, properties, topic_prefix: self.topic_prefix })
+    }
+}
+
+/// What a Kafka error says, without a setting's value, which may be a secret and is in the error's own text.
+pub fn reason(error: &KafkaError) -> String {
+    match error {
+        KafkaError::ClientConfig(_, reason, key, _) => format!("{key}: {reason}"),
+        error => crate::database::reason(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_property_that_librdkafka_refuses_is_named_without_its_value() {
+        let args = KafkaArgs {
+            kafka_bootstrap_servers: Some("127.0.0.1:9092".to_owned()),
+            kafka_config: vec!["sasl.passwort=hunter2".to_owned(), "security.protocol=hunter3".to_owned()],
+            topic_prefix: String::new(),
+        };
+        let mut problems = Problems::new();
+        let kafka = args.check(&mut problems);
+        let message = problems.finish(kafka).map(drop).unwrap_err().to_string();
+        assert!(message.contains("sasl.passwort") && message.contains("security.protocol"), "{message}");
+        assert!(!message.contains("hunter"), "{message}");
     }
 }

@@ -2,7 +2,7 @@
 //! server that drains, and a shutdown in bounded time. It knows nothing of the domain.
 //!
 //! The order in which a `main` uses it: [`settings`], [`logs::init`], [`shutdown::on_signal`], [`health::Health`],
-//! [`database::connect`], [`http::serve`].
+//! [`database::Database`], [`http::serve`].
 
 pub mod admin;
 pub mod backoff;

@@ -1,5 +1,7 @@
 //! Structured logs on standard error, and spans to an OTLP collector where one is configured.
 
+use std::io::IsTerminal;
+
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::{Resource, trace::SdkTracerProvider};
 use tracing::level_filters::LevelFilter;
@@ -27,17 +29,22 @@ pub struct LogArgs {
 }
 
 impl LogArgs {
+    /// Where spans go; an empty variable is an unset one.
+    pub fn otlp_endpoint(&self) -> Option<&str> {
+        self.otlp_endpoint.as_deref().filter(|endpoint| !endpoint.is_empty())
+    }
+
     /// Checks the flags, noting each problem.
     pub fn check(&self, problems: &mut Problems) {
         if !["text", "json"].contains(&self.log_format.as_str()) {
             problems.add("--log-format / LOG_FORMAT", format!("expected text or json, found {:?}", self.log_format));
         }
         problems.parse::<EnvFilter>("--log-filter / RUST_LOG", &self.log_filter);
-        if let Some(endpoint) = &self.otlp_endpoint {
+        if let Some(endpoint) = self.otlp_endpoint() {
             match url::Url::parse(endpoint) {
                 Ok(url) if ["http", "https"].contains(&url.scheme()) => {}
-                Ok(_) => problems.add(OTLP_ENDPOINT, format!("expected http:// or https://, found {endpoint:?}")),
-                Err(error) => problems.add(OTLP_ENDPOINT, format!("{endpoint:?}: {error}")),
+                Ok(_) => problems.add(OTLP_ENDPOINT, "expected http:// or https://"),
+                Err(error) => problems.add(OTLP_ENDPOINT, error),
             }
         }
     }
@@ -62,13 +69,14 @@ impl Drop for Guard {
 pub fn init(service: &'static str, args: &LogArgs) -> Result<Guard, Box<dyn std::error::Error + Send + Sync>> {
     let resource = Resource::builder().with_service_name(service).build();
     let mut provider = SdkTracerProvider::builder().with_resource(resource);
-    if let Some(endpoint) = &args.otlp_endpoint {
+    if let Some(endpoint) = args.otlp_endpoint() {
         provider = provider.with_batch_exporter(exporter(endpoint)?);
     }
     let provider = provider.build();
 
     let filter = EnvFilter::try_new(&args.log_filter)?;
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines =
+        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     let lines = match args.log_format.as_str() {
         "json" => lines.json().boxed(),
         _ => lines.with_target(false).boxed(),

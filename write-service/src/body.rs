@@ -1,7 +1,7 @@
 //! Reading a command's body as JSON: bounded, of the right media type, and without anything that two readers could
 //! understand in two ways.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use axum::{
     RequestExt,
@@ -53,8 +53,15 @@ fn is_json(request: &Request) -> bool {
         && encoding.eq_ignore_ascii_case("identity")
 }
 
+/// How long a body may take to arrive: shorter than the time that a request has in all.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 async fn read(request: Request) -> Result<Bytes, Problem> {
-    request.extract::<Bytes, _>().await.map_err(|rejection| match rejection {
+    let read = tokio::time::timeout(PATIENCE, request.extract::<Bytes, _>()).await.map_err(|_| {
+        let detail = format!("The body was not there after {} s. Nothing was done.", PATIENCE.as_secs());
+        Problem::new(StatusCode::REQUEST_TIMEOUT, "request-timeout", "Request timeout", detail)
+    })?;
+    read.map_err(|rejection| match rejection {
         BytesRejection::FailedToBufferBody(inner) if inner.status() == StatusCode::PAYLOAD_TOO_LARGE => Problem::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "body-too-large",
@@ -76,7 +83,7 @@ fn parse(bytes: &[u8], is_json: bool) -> Result<Value, Problem> {
     }
     match serde_json::from_slice(bytes) {
         Ok(Unambiguous(value)) => Ok(value),
-        Err(error) => Err(malformed(&format!("The body is not JSON: {error}."))),
+        Err(error) => Err(malformed(&format!("The body cannot be read as JSON: {error}."))),
     }
 }
 

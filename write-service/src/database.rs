@@ -104,6 +104,9 @@ where
     T::try_from(raw).map_err(|error| unreadable(error.to_string()))
 }
 
+/// How long the server may take to say which version the schema has, before it counts as away.
+const PATIENCE: Duration = Duration::from_secs(6);
+
 /// Says through `part` whether the context's schema is there, at the version that this program wants, until the token
 /// is cancelled. Cancels `there` when it is for the first time.
 pub(crate) async fn watch(
@@ -116,7 +119,8 @@ pub(crate) async fn watch(
     let wanted = (context.migrations)().get_migrations().iter().map(refinery::Migration::version).max();
     let mut backoff = Backoff::for_connecting();
     loop {
-        let wait = match schema_version(pool, context.schema).await {
+        let looked = tokio::time::timeout(PATIENCE, schema_version(pool, context.schema)).await;
+        let wait = match looked.unwrap_or_else(|_| Err(Error::Away("it does not answer".to_owned()))) {
             Ok(found) if found >= wanted => {
                 part.ready();
                 there.cancel();

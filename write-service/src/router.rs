@@ -16,9 +16,9 @@ use crate::{body, context::Context, problem::Problem, shell::Shell};
 /// How long a request may take.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
 
-/// The routes of these contexts, each below its name.
-pub(crate) fn compose(contexts: impl IntoIterator<Item = (&'static Context, Shell)>) -> Router {
-    let mut router = Router::new();
+/// The routes of these contexts, each below its name, beside the operator's.
+pub(crate) fn compose(contexts: impl IntoIterator<Item = (&'static Context, Shell)>, operators: Router) -> Router {
+    let mut router = operators;
     for (context, shell) in contexts {
         router = router.nest(&format!("/{}", context.name), (context.routes)().with_state(shell));
     }

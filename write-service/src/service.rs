@@ -45,7 +45,7 @@ pub async fn serve(
     let (part, stop) = (health.part("topics"), shutdown.clone());
     tasks.spawn(async move { topics::ensure(&kafka, &owned, &part, &stop).await });
 
-    let router = router::compose(shells).merge(admin::router(health, metrics));
+    let router = router::compose(shells, admin::router(health, metrics));
     let served = telemetry::http::serve(listener, router, shutdown.clone()).await;
     // A listener that failed ends the rest too.
     shutdown.cancel();

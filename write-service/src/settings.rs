@@ -106,16 +106,11 @@ impl ServeArgs {
         self.logs.check(&mut problems);
         let listen = problems.parse("--listen / LISTEN", &self.listen);
         let clock = problems.parse("--clock / CLOCK", &self.clock);
-        let contexts: Vec<_> = chosen(&self.contexts, &mut problems)
-            .into_iter()
-            .filter_map(|context| {
-                Some((context, self.own.database(context, self.database_url.as_deref(), &mut problems)?))
-            })
-            .collect();
+        let contexts = self.databases(&mut problems);
         let kafka = self.kafka.check(&mut problems);
         let timeout = bounded(READ_AFTER_TIMEOUT, &self.read_after_timeout_ms, 0..=LONGEST_WAIT_MS, &mut problems);
         let connections = bounded(CONNECTIONS, &self.database_connections, 1..=1_000, &mut problems);
-        let trace_messages = self.logs.otlp_endpoint.is_some();
+        let trace_messages = self.logs.otlp_endpoint().is_some();
         let serve = (|| {
             let settings = Settings {
                 contexts,
@@ -128,6 +123,28 @@ impl ServeArgs {
             Some(Serve { listen: listen?, settings })
         })();
         problems.finish(serve)
+    }
+
+    /// The chosen contexts, each with its database.
+    fn databases(&self, problems: &mut Problems) -> Vec<(&'static Context, Database)> {
+        const SHARED: &str = "--database-url / DATABASE_URL";
+        // Checked once, and also when no context uses it. An empty variable is an unset one.
+        let given = self.database_url.as_deref().filter(|url| !url.is_empty());
+        let shared = given.map(|url| Database::check(SHARED, Some(url), problems));
+        let mut databases = Vec::new();
+        for context in chosen(&self.contexts, problems) {
+            let (flag, variable) = (context.database_url.flag, context.database_url.variable);
+            let database = match (self.own.url(context), &shared) {
+                (Some(url), _) => Database::check(&format!("--{flag} / {variable}"), Some(url), problems),
+                (None, Some(shared)) => shared.clone(),
+                (None, None) => {
+                    problems.add(&format!("{SHARED} (or --{flag} / {variable})"), "is required");
+                    None
+                }
+            };
+            databases.extend(database.map(|database| (context, database)));
+        }
+        databases
     }
 }
 
@@ -188,16 +205,9 @@ fn chosen(names: &[String], problems: &mut Problems) -> Vec<&'static Context> {
 struct OwnDatabases(Vec<(&'static str, String)>);
 
 impl OwnDatabases {
-    fn database(&self, context: &Context, shared: Option<&str>, problems: &mut Problems) -> Option<Database> {
-        let (flag, variable) = (context.database_url.flag, context.database_url.variable);
-        match self.0.iter().find(|(name, _)| *name == context.name) {
-            Some((_, url)) => Database::check(&format!("--{flag} / {variable}"), Some(url), problems),
-            None if shared.is_none() => {
-                problems.add(&format!("--database-url / DATABASE_URL (or --{flag} / {variable})"), "is required");
-                None
-            }
-            None => Database::check("--database-url / DATABASE_URL", shared, problems),
-        }
+    fn url(&self, context: &Context) -> Option<&str> {
+        let own = self.0.iter().find(|(name, _)| *name == context.name);
+        own.map(|(_, url)| url.as_str()).filter(|url| !url.is_empty())
     }
 }
 

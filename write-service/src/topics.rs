@@ -19,7 +19,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug, thiserror::Error)]
 enum Error {
     /// The broker is away, or does not let this client.
-    #[error("Kafka: {0}")]
+    #[error("Kafka: {}", telemetry::kafka::reason(.0))]
     Kafka(#[from] KafkaError),
     /// One could not be created.
     #[error("Kafka: topic {topic} cannot be created: {code}")]

@@ -21,26 +21,15 @@ pub struct UnusableSettings(String);
 
 impl From<KafkaError> for UnusableSettings {
     fn from(error: KafkaError) -> Self {
-        Self(match error {
-            KafkaError::ClientConfig(_, reason, key, _) => format!("{key}: {reason}"),
-            error => error.to_string(),
-        })
+        Self(telemetry::kafka::reason(&error))
     }
 }
 
-/// Notes what is wrong with the operator's properties.
+/// Notes which of the operator's properties are not for them to set.
 pub fn check(setting: &str, kafka: &Kafka, problems: &mut Problems) {
-    let mut config = ClientConfig::new();
-    for (key, value) in &kafka.properties {
+    for (key, _) in &kafka.properties {
         if FIXED.iter().any(|(fixed, _)| fixed == key) || NOT_OURS.contains(&key.as_str()) {
             problems.add(setting, format!("{key} is for cdc-capture to set"));
-        } else {
-            let mut one = ClientConfig::new();
-            one.set(key, value);
-            match one.create_native_config() {
-                Ok(_) => _ = config.set(key, value),
-                Err(error) => problems.add(setting, UnusableSettings::from(error)),
-            }
         }
     }
 }

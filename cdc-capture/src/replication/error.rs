@@ -49,11 +49,6 @@ fn list(findings: &[Finding]) -> String {
 }
 
 impl Error {
-    /// Whether it can pass by itself, so that waiting is all there is to do.
-    pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unavailable(_) | Self::SlotInUse(_))
-    }
-
     pub(super) fn closed() -> Self {
         Self::Unavailable("the server closed the connection".to_owned())
     }

@@ -102,6 +102,10 @@ fn check_content_type(headers: &HeaderMap) -> Result<(), Refusal> {
 }
 
 fn of_body(body: &[u8]) -> Result<Parameters, Refusal> {
+    // A list would be taken for the fields in their order.
+    if !body.trim_ascii_start().starts_with(b"{") {
+        return Err(Refusal::bad("the body is no GraphQL request: expected a JSON object; batches are not offered"));
+    }
     serde_json::from_slice(body).map_err(|error| Refusal::bad(format!("the body is no GraphQL request: {error}")))
 }
 

@@ -194,6 +194,12 @@ fn failed(error: &tokio_postgres::Error) -> Error {
     }
 }
 
+/// How often a connection is asked whether the server still answers.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
+/// How long it may take: longer than a statement may, since answers come in order.
+const PATIENCE: Duration = Duration::from_secs(8);
+
 /// Keeps one connection: makes it, offers it, and makes it again when it is lost. Ends when `stop` is cancelled.
 async fn keep(shared: Arc<Shared>, slot: usize, part: Part, stop: CancellationToken) {
     let mut backoff = Backoff::for_connecting();
@@ -224,9 +230,10 @@ async fn hold(shared: &Shared, slot: usize, part: &Part, backoff: &mut Backoff) 
         Ok(tls) => tls,
         Err(error) => return error.to_string(),
     };
-    let (client, driver) = match shared.config.connect(tls).await {
-        Ok(connected) => connected,
-        Err(error) => return reason(&error),
+    let (client, driver) = match tokio::time::timeout(PATIENCE, shared.config.connect(tls)).await {
+        Ok(Ok(connected)) => connected,
+        Ok(Err(error)) => return reason(&error),
+        Err(_) => return "it does not answer".to_owned(),
     };
     tokio::pin!(driver);
     let views = client.batch_execute("SELECT FROM view.account, view.room_type, view.booking LIMIT 0");
@@ -237,11 +244,25 @@ async fn hold(shared: &Shared, slot: usize, part: &Part, backoff: &mut Backoff) 
     if let Err(error) = checked {
         return format!("the views cannot be read ({}); has `read-service migrate` been run?", reason(&error));
     }
-    let connection = Connection { client, prepared: RwLock::default(), under_way: AtomicUsize::new(0) };
-    shared.set(slot, Ok(Arc::new(connection)));
+    let connection = Arc::new(Connection { client, prepared: RwLock::default(), under_way: AtomicUsize::new(0) });
+    shared.set(slot, Ok(connection.clone()));
     part.ready();
     backoff.reset();
-    why(driver.await)
+    tokio::select! {
+        ended = &mut driver => why(ended),
+        () = hangs(&connection) => "it does not answer".to_owned(),
+    }
+}
+
+/// Returns when the server has left a question unanswered for [`PATIENCE`]: it is there, but hangs.
+async fn hangs(connection: &Connection) {
+    let mut looks = tokio::time::interval(LOOK_AGAIN);
+    loop {
+        looks.tick().await;
+        if tokio::time::timeout(PATIENCE, connection.client.batch_execute("")).await.is_err() {
+            return;
+        }
+    }
 }
 
 fn why(ended: Result<(), tokio_postgres::Error>) -> String {

@@ -66,12 +66,13 @@ async fn the_status_is_by_the_media_types_rule() {
 #[tokio::test]
 async fn what_is_no_graphql_request_is_a_client_error_by_either_media_type() {
     let server = Server::start("malformed").await;
-    let bodies: [&[u8]; 14] = [
+    let bodies: [&[u8]; 15] = [
         b"",
         b"{",
         b"nonsense",
         b"[]",
         br#"[{"query":"{ __typename }"}]"#,
+        br#"["{ __typename }"]"#,
         b"{}",
         br#"{"query":1}"#,
         br#"{"query":null}"#,

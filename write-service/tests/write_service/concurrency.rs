@@ -30,6 +30,23 @@ async fn two_hundred_bookings_for_the_last_five_rooms() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_booking_sent_twice_at_once_for_the_last_room_is_told_apart_from_a_full_house() {
+    let hotel = Hotel::open_for_bookings("sent twice", 1).await;
+    for night in 0..20 {
+        let body = booking(&format!("twice-{night}"), night, 1);
+        let answers = join_all((0..2).map(|_| hotel.service.post(BOOKINGS, &body))).await;
+        let mut made = 0;
+        for answer in answers {
+            match answer.status {
+                201 => made += 1,
+                _ => drop(answer.expect_problem(409, "already-exists")),
+            }
+        }
+        assert_eq!(made, 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn bookings_and_cancellations_at_once_neither_deadlock_nor_miscount() {
     let hotel = Hotel::open_for_bookings("book and cancel", 3).await;
     let guest = async |guest: i64| {
