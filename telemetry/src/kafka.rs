@@ -84,7 +84,9 @@ impl KafkaArgs {
 /// What a Kafka error says, without a setting's value, which may be a secret and is in the error's own text.
 pub fn reason(error: &KafkaError) -> String {
     match error {
-        KafkaError::ClientConfig(_, reason, key, _) => format!("{key}: {reason}"),
+        KafkaError::ClientConfig(_, reason, key, value) if value.is_empty() => format!("{key}: {reason}"),
+        // The client's own words repeat the value.
+        KafkaError::ClientConfig(_, reason, key, value) => format!("{key}: {}", reason.replace(value.as_str(), "…")),
         error => crate::database::reason(error),
     }
 }

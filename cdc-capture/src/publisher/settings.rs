@@ -84,12 +84,6 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_property_is_named_and_its_value_is_not() {
-        let text = problems("sasl.passwort", "hunter2");
-        assert!(text.contains("sasl.passwort") && !text.contains("hunter2"), "{text}");
-    }
-
-    #[test]
     fn the_guarantees_come_last() {
         let mut kafka = Kafka::at("localhost:9092");
         kafka.properties.push(("acks".to_owned(), "0".to_owned()));
