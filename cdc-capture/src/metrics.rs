@@ -23,6 +23,7 @@ use telemetry::metrics::Metrics;
 pub(crate) struct CaptureMetrics {
     events: Counter,
     bytes: Counter,
+    left_out: Counter,
     pub(crate) reconnects: Counter,
     in_flight: Gauge,
     confirmed: Gauge,
@@ -51,6 +52,8 @@ pub(crate) struct Moment {
     /// Newly acknowledged since the last one.
     pub(crate) events: u64,
     pub(crate) bytes: u64,
+    /// Of the events, those that Kafka had already.
+    pub(crate) left_out: u64,
     pub(crate) in_flight: u64,
     pub(crate) confirmed: Lsn,
     pub(crate) wal_end: Lsn,
@@ -70,6 +73,8 @@ impl CaptureMetrics {
                 Unit::Bytes,
                 these.bytes.clone(),
             );
+            let left_out = "Events that came again after a restart and were not sent, since Kafka had them";
+            registry.register("left_out_events", left_out, these.left_out.clone());
             registry.register("reconnects", "Times that streaming had to start again", these.reconnects.clone());
             registry.register("in_flight_events", "Events sent and not acknowledged", these.in_flight.clone());
             registry.register(
@@ -91,6 +96,7 @@ impl CaptureMetrics {
     pub(crate) fn set(&self, moment: &Moment) {
         self.events.inc_by(moment.events);
         self.bytes.inc_by(moment.bytes);
+        self.left_out.inc_by(moment.left_out);
         self.in_flight.set(moment.in_flight.cast_signed());
         self.confirmed.set(moment.confirmed.0.cast_signed());
         self.lag_bytes.set(moment.wal_end.bytes_since(moment.confirmed).cast_signed());

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use telemetry::{
     database::Database,
     kafka::{Kafka, KafkaArgs},
@@ -33,6 +33,10 @@ pub struct Settings {
     pub source: Option<String>,
     /// How long the producer waits for more events to send together.
     pub linger: Duration,
+    /// Whether each topic is read back to the slot's position before it is written to, so that nothing is sent twice.
+    pub read_back: bool,
+    /// What to do with a topic that holds events of another server or timeline.
+    pub other_history: OtherHistory,
     /// Whether a span is made for each sampled event: where spans are exported.
     pub trace: bool,
 }
@@ -48,9 +52,22 @@ impl Settings {
             topic_template: TopicTemplate::default(),
             source: None,
             linger: Duration::from_millis(1),
+            read_back: true,
+            other_history: OtherHistory::default(),
             trace: false,
         }
     }
+}
+
+/// What to do with a topic that holds events of another server or timeline, as after a failover or a restore: log
+/// positions tell nothing then.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum OtherHistory {
+    /// Leave out the events whose ids are found.
+    #[default]
+    Compare,
+    /// Send nothing to that topic until someone has looked.
+    Halt,
 }
 
 /// What `setup` needs to know.
@@ -127,6 +144,16 @@ pub struct RunArgs {
     #[arg(long, env = "LINGER_MS", default_value = "1", value_name = "MS")]
     linger_ms: String,
 
+    /// Read each topic back to the slot's position before writing to it, so that a restart repeats no event that Kafka
+    /// has. Needs permission to read the topics.
+    #[arg(long, env = "READ_BACK", default_value_t = true, action = ArgAction::Set, value_name = "BOOL")]
+    read_back: bool,
+
+    /// What to do with a topic that holds events of another server or timeline, as after a failover: leave out those
+    /// whose ids are found, or send nothing until someone has looked.
+    #[arg(long, env = "OTHER_HISTORY", value_enum, default_value_t, value_name = "WHAT")]
+    other_history: OtherHistory,
+
     /// Where `/healthz`, `/readyz` and `/metrics` are served.
     #[arg(long, env = "ADMIN_LISTEN", default_value = "127.0.0.1:8082", value_name = "ADDRESS:PORT")]
     admin_listen: String,
@@ -188,6 +215,8 @@ impl RunArgs {
                 topic_template: topic_template?,
                 source: self.source,
                 linger: linger?,
+                read_back: self.read_back,
+                other_history: self.other_history,
                 trace: self.logs.otlp_endpoint().is_some(),
             };
             Some(RunSettings { capture, admin_listen: admin_listen?, logs: self.logs })

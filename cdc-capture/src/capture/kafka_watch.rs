@@ -53,9 +53,9 @@ impl<'a> KafkaWatch<'a> {
     }
 
     /// Word about a topic has come; gives whether it can be written to.
-    pub(super) fn topic(&mut self, topic: &str, state: TopicState) -> bool {
+    pub(super) fn topic(&mut self, topic: &str, state: &TopicState) -> bool {
         self.topic_trouble = match state {
-            TopicState::There => None,
+            TopicState::There(_) => None,
             TopicState::Missing(reason) => {
                 Some(format!("Kafka: topic {topic}: {reason}: create it or permit writing to it"))
             }

@@ -11,6 +11,7 @@
 //! ```
 
 mod kafka_watch;
+mod recovery;
 mod relay;
 mod session;
 
@@ -28,13 +29,16 @@ use tokio::time::Instant;
 use crate::{
     metrics::CaptureMetrics,
     outbox::Router,
-    publisher::{Publisher, UnusableSettings},
+    publisher::{Publisher, Start, UnusableSettings},
     replication::{self, Connection, Endpoint, Server, UnusableTls, verify},
     settings::Settings,
 };
+use recovery::Recovery;
 use relay::Relay;
 use session::Session;
 
+/// How long an event may take to be acknowledged. A server's `wal_sender_timeout` is 60 s unless set.
+const LONGEST_DELIVERY: Duration = Duration::from_secs(40);
 /// How long the cluster may take to answer a question.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// A stream that has lasted so long was a good one: the next trouble is a new one.
@@ -105,7 +109,7 @@ struct Capture {
 impl Capture {
     /// Streams until something fails, and gives how long to wait before the next try.
     async fn stream_once(&mut self, shutdown: &CancellationToken) -> Result<Duration, Error> {
-        let publisher = Publisher::new(&self.settings.kafka, self.settings.linger, self.settings.trace)?;
+        let mut publisher = self.publisher(LONGEST_DELIVERY)?;
         let prepared = tokio::select! {
             () = shutdown.cancelled() => {
                 publisher.discard().await;
@@ -126,6 +130,13 @@ impl Capture {
         };
         self.parts.postgres.ready();
         self.parts.outbox.ready();
+        // What is not delivered by the time that the server gives the slot to another relay never may be: this process
+        // may be stopped now and wake up then. The server counts from the last status, which may be a fifth of it old.
+        let delivery = (stream.patience() * 2 / 3).min(LONGEST_DELIVERY);
+        if delivery < LONGEST_DELIVERY {
+            let former = std::mem::replace(&mut publisher, self.publisher(delivery)?);
+            former.discard().await;
+        }
         let confirmed = stream.confirmed();
         self.compare_with_last(&server, confirmed);
         tracing::info!(
@@ -137,7 +148,9 @@ impl Capture {
         let prefix = self.settings.kafka.topic_prefix.clone();
         let router = Router::new(self.settings.topic_template.clone(), prefix, source);
         let relay = Relay::new(server.clone(), router, confirmed, publisher);
-        let mut session = Session::new(stream, relay, &self.parts, &self.metrics);
+        let start = self.settings.read_back.then(|| Start { server: server.clone(), confirmed });
+        let recovery = Recovery { start, other_history: self.settings.other_history };
+        let mut session = Session::new(stream, relay, recovery, delivery, &self.parts, &self.metrics);
         let began = Instant::now();
         let ended = session.run(shutdown).await;
         self.last = Some((server, session.confirmed()));
@@ -158,6 +171,11 @@ impl Capture {
             self.halted.reset();
         }
         Ok(self.wait_after(&error))
+    }
+
+    fn publisher(&self, longest_delivery: Duration) -> Result<Publisher, UnusableSettings> {
+        let Settings { kafka, linger, trace, .. } = &self.settings;
+        Publisher::new(kafka, *linger, longest_delivery, *trace)
     }
 
     /// A verified connection that is not streaming.
@@ -190,8 +208,8 @@ impl Capture {
         self.parts.kafka.ready();
     }
 
-    /// Says what another server, another timeline or a slot that went back means. The rows between are repeated, none is
-    /// lost; this is the place where what Kafka already has could be read back and left out.
+    /// Says what another server, another timeline or a slot that went back means. The rows between come again, and
+    /// those that Kafka already has are left out.
     fn compare_with_last(&self, server: &Server, confirmed: Lsn) {
         let Some((last_server, last_confirmed)) = &self.last else { return };
         if (last_server.system, last_server.timeline) != (server.system, server.timeline) {
@@ -201,7 +219,7 @@ impl Capture {
                 "another server or timeline than before: positions cannot be compared with earlier ones"
             );
         } else if confirmed < *last_confirmed {
-            tracing::warn!(%confirmed, before = %last_confirmed, "the slot is behind what was confirmed; events repeat");
+            tracing::warn!(%confirmed, before = %last_confirmed, "the slot is behind what was confirmed");
         }
     }
 
@@ -214,6 +232,10 @@ impl Capture {
                     replication::Error::SlotInUse(_) => self.standby.next_wait(),
                     _ => self.connecting.next_wait(),
                 }
+            }
+            session::Error::Stopped(_) => {
+                self.parts.postgres.not_ready(error.to_string());
+                self.connecting.next_wait()
             }
             session::Error::Kafka(reason) => {
                 self.parts.kafka.not_ready(format!("Kafka: {reason}"));

@@ -1,7 +1,7 @@
 //! One message of the log at a time: decode, route, hand to the producer, keep count. No waiting in here: what cannot go
 //! on now is said, and the same message is given again later.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use contracts::envelope::Lsn;
 
@@ -9,7 +9,7 @@ use crate::{
     outbox::{Reason, Router, Table, Transaction, Unpublishable},
     pgoutput::{self, Insert, Malformed, Message},
     progress::Progress,
-    publisher::{Publisher, Refused},
+    publisher::{Found, Place, Publisher, Refused},
     replication::Server,
 };
 
@@ -48,7 +48,9 @@ pub(super) struct Relay {
     server: Server,
     router: Router,
     tables: HashMap<u32, Table>,
-    topics: HashSet<String>,
+    /// The topics that are there, and what they hold already of what is still to come.
+    topics: HashMap<String, Found>,
+    left_out: u64,
     transaction: Transaction,
     /// The open transaction's commit record, and the number of its next event.
     open: Option<(Lsn, u32)>,
@@ -62,7 +64,8 @@ impl Relay {
             server,
             router,
             tables: HashMap::new(),
-            topics: HashSet::new(),
+            topics: HashMap::new(),
+            left_out: 0,
             transaction: Transaction::default(),
             open: None,
             progress: Progress::new(confirmed),
@@ -70,13 +73,18 @@ impl Relay {
         }
     }
 
-    pub(super) fn topic_is_there(&mut self, topic: String) {
-        self.topics.insert(topic);
+    pub(super) fn topic_is_there(&mut self, topic: String, found: Found) {
+        self.topics.insert(topic, found);
+    }
+
+    /// How many events were left out because Kafka had them.
+    pub(super) fn left_out(&self) -> u64 {
+        self.left_out
     }
 
     /// A topic that is there, if one was used.
     pub(super) fn known_topic(&self) -> Option<String> {
-        self.topics.iter().next().cloned()
+        self.topics.keys().next().cloned()
     }
 
     /// Deals with one message. Unless it is [`Step::Done`], nothing has changed.
@@ -105,10 +113,14 @@ impl Relay {
             .router
             .route(table, &insert.row, &mut self.transaction, ordinal)
             .map_err(|row| Error::Halt { row, commit })?;
-        if !self.topics.contains(event.topic) {
+        let Some(found) = self.topics.get_mut(event.topic) else {
             return Ok(Step::UnknownTopic(event.topic.to_owned()));
-        }
-        match self.publisher.send(self.progress.next_event(), &event) {
+        };
+        let number = self.progress.next_event();
+        let place = Place { commit, ordinal, id: event.id, key: event.key };
+        let is_there = !found.is_empty() && found.has(&place);
+        let taken = if is_there { self.publisher.leave_out(number) } else { self.publisher.send(number, &event) };
+        match taken {
             Ok(()) => {}
             Err(Refused::Full) => return Ok(Step::Full),
             Err(Refused::Settling) => return Ok(Step::Settling),
@@ -121,6 +133,10 @@ impl Relay {
                 return Err(Error::Halt { row: Box::new(row), commit });
             }
             Err(Refused::Failed(reason)) => return Err(Error::Publisher(reason)),
+        }
+        if !found.is_empty() {
+            found.dealt_with(&place);
+            self.left_out += u64::from(is_there);
         }
         self.progress.sent();
         let next = ordinal.checked_add(1).ok_or(Error::Disorder("a transaction of more than 4 billion events"))?;

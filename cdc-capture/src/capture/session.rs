@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::{
     Parts,
     kafka_watch::{KafkaWatch, Later},
+    recovery::Recovery,
     relay::{self, Relay, Step},
 };
 use crate::{
@@ -38,8 +39,19 @@ pub(super) enum Error {
     Postgres(#[from] replication::Error),
     #[error("{0}")]
     Kafka(String),
+    /// What was read before belongs to whoever has the slot now.
+    #[error("this process stood still for {0:?}; the slot may be another's")]
+    Stopped(Duration),
     #[error(transparent)]
     Undelivered(#[from] Failure),
+}
+
+/// What the metrics have already been told.
+#[derive(Default)]
+struct Counted {
+    events: u64,
+    bytes: u64,
+    left_out: u64,
 }
 
 /// What the next frame waits for.
@@ -74,13 +86,28 @@ pub(super) struct Session<'a> {
     pending: Option<Bytes>,
     /// Something was acknowledged that has not been looked at.
     acknowledged: bool,
-    counted: (u64, u64),
+    counted: Counted,
     kafka: KafkaWatch<'a>,
     tries: Backoff,
+    recovery: Recovery,
+    /// How long this process may stand still, and how long an event may be in flight.
+    patience: Duration,
+    looked: Instant,
+    /// All events below this number were in flight at that time.
+    oldest: (u64, Instant),
 }
 
 impl<'a> Session<'a> {
-    pub(super) fn new(stream: Stream, relay: Relay, parts: &'a Parts, metrics: &'a CaptureMetrics) -> Self {
+    /// An event may take `delivery`, after which the producer gives it up, and it alone. So the stream is given up before
+    /// that, with all that is in flight: an event behind one that was given up must not overtake its repetition.
+    pub(super) fn new(
+        stream: Stream,
+        relay: Relay,
+        recovery: Recovery,
+        delivery: Duration,
+        parts: &'a Parts,
+        metrics: &'a CaptureMetrics,
+    ) -> Self {
         Self {
             stream,
             relay,
@@ -89,16 +116,22 @@ impl<'a> Session<'a> {
             waiting: Waiting::No,
             pending: None,
             acknowledged: false,
-            counted: (0, 0),
+            counted: Counted::default(),
             kafka: KafkaWatch::new(&parts.kafka),
             tries: Backoff::new(Duration::from_millis(200), Duration::from_secs(30)),
+            recovery,
+            patience: delivery * 2 / 5,
+            looked: Instant::now(),
+            oldest: (0, Instant::now()),
         }
     }
 
     /// Relays until the token is cancelled, which is the good end, or something fails.
     pub(super) async fn run(&mut self, shutdown: &CancellationToken) -> Result<(), Error> {
         loop {
-            match self.wake(shutdown).await {
+            let wake = self.wake(shutdown).await;
+            self.look_at_the_clock()?;
+            match wake {
                 Wake::End => return Ok(()),
                 Wake::StatusDue => self.report().await?,
                 Wake::KafkaChanged => self.kafka_changed()?,
@@ -136,10 +169,33 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Whoever was stopped and wakes up may have lost the slot meanwhile, and must send nothing more.
+    fn look_at_the_clock(&mut self) -> Result<(), Error> {
+        let now = Instant::now();
+        let stood_still = now.duration_since(self.looked);
+        self.looked = now;
+        if stood_still > self.patience { Err(Error::Stopped(stood_still)) } else { Ok(()) }
+    }
+
+    /// No event is older than twice the time that passes here.
+    fn look_for_old_events(&mut self) -> Result<(), Error> {
+        let (next, in_flight) = (self.relay.progress.next_event(), self.relay.progress.in_flight());
+        if in_flight == 0 || next - in_flight >= self.oldest.0 {
+            self.oldest = (next, Instant::now());
+        }
+        let waited = self.oldest.1.elapsed();
+        if waited > self.patience {
+            let seconds = waited.as_secs();
+            return Err(Error::Kafka(format!("{in_flight} events in flight, none acknowledged for {seconds} s")));
+        }
+        Ok(())
+    }
+
     /// Deals with a frame and with those that are here already.
     async fn take(&mut self, frame: Frame) -> Result<(), Error> {
         let mut next = Some(frame);
         for taken in 1.. {
+            self.look_at_the_clock()?;
             match next {
                 None => break,
                 Some(Frame::Data(message)) => self.deal_with(message)?,
@@ -188,7 +244,8 @@ impl<'a> Session<'a> {
                 self.pending = Some(message);
             }
             Step::UnknownTopic(topic) => {
-                let answer = Box::pin(self.relay.publisher.look_up(topic.clone(), PATIENCE));
+                let answer =
+                    Box::pin(self.relay.publisher.look_up(topic.clone(), PATIENCE, self.recovery.start.clone()));
                 self.waiting = Waiting::ForTopic(topic, answer);
                 self.pending = Some(message);
             }
@@ -230,8 +287,16 @@ impl<'a> Session<'a> {
 
     fn topic_looked_up(&mut self, state: TopicState) -> Result<(), Error> {
         let Waiting::ForTopic(topic, _) = std::mem::replace(&mut self.waiting, Waiting::No) else { return Ok(()) };
-        if self.kafka.topic(&topic, state) {
-            self.relay.topic_is_there(topic);
+        let state = match state {
+            TopicState::There(found) => self.recovery.judge(&topic, found),
+            state => state,
+        };
+        let is_well = self.kafka.topic(&topic, &state);
+        if let (true, TopicState::There(found)) = (is_well, state) {
+            if !found.is_empty() {
+                tracing::info!(topic, events = found.len(), "already on the topic, not to be sent again");
+            }
+            self.relay.topic_is_there(topic, found);
             return self.resume();
         }
         self.waiting = Waiting::Until(Instant::now() + self.tries.next_wait());
@@ -261,21 +326,23 @@ impl<'a> Session<'a> {
         self.stream.send_status().await?;
         self.count();
         self.kafka.check(self.relay.progress.in_flight());
-        Ok(())
+        self.look_for_old_events()
     }
 
     fn count(&mut self) {
         let progress = &self.relay.progress;
         let (events, bytes) = (progress.next_event() - progress.in_flight(), self.relay.publisher.delivered_bytes());
+        let left_out = self.relay.left_out();
         self.metrics.set(&Moment {
-            events: events - self.counted.0,
-            bytes: bytes.saturating_sub(self.counted.1),
+            events: events.saturating_sub(self.counted.events),
+            bytes: bytes.saturating_sub(self.counted.bytes),
+            left_out: left_out - self.counted.left_out,
             in_flight: progress.in_flight(),
             confirmed: self.stream.confirmed(),
             wal_end: self.stream.wal_end(),
             oldest: progress.oldest().map(unix_micros),
         });
-        self.counted = (events, bytes);
+        self.counted = Counted { events, bytes, left_out };
     }
 
     /// The position that is confirmed, or will be with the next status.

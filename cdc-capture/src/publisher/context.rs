@@ -108,6 +108,11 @@ impl Shared {
         self.signal();
     }
 
+    pub(super) fn left_out(&self, number: u64) {
+        self.window.acknowledge(number);
+        self.signal();
+    }
+
     fn failed(&self, failure: impl FnOnce() -> Failure) {
         let mut first = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
         if first.is_none() {

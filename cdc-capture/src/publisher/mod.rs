@@ -8,10 +8,14 @@
 //! of ours for an event.
 
 mod context;
+mod found;
+mod read_back;
 mod settings;
 mod spans;
 
 pub use context::Failure;
+pub use found::{Found, Place};
+pub use read_back::Start;
 pub use settings::{MAX_IN_FLIGHT, UnusableSettings, check as check_settings};
 
 use std::{sync::Arc, time::Duration};
@@ -35,6 +39,7 @@ pub struct Publisher {
     spans: Option<SendSpans>,
     drained: u64,
     queue_bytes: u64,
+    kafka: Kafka,
 }
 
 /// Why an event was not taken.
@@ -55,29 +60,41 @@ pub enum Refused {
 }
 
 /// Whether a topic can be written to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum TopicState {
-    /// It is there.
-    There,
+    /// It is there, and these events need not be sent to it again.
+    There(Found),
     /// The cluster answers that it is not, or that it may not be written to.
     Missing(String),
     /// The cluster does not answer.
     Unknown(String),
 }
 
+impl TopicState {
+    fn unreadable(reason: String) -> Self {
+        Self::Unknown(format!("cannot be read back: {reason} (permit reading it, or see --read-back)"))
+    }
+}
+
 impl Publisher {
-    /// A producer that has not connected yet.
+    /// A producer that has not connected yet. An event that is not acknowledged within `longest_delivery`, however long
+    /// the process may have been stopped meanwhile, is not sent any more and fails.
     ///
     /// # Errors
     /// When librdkafka refuses the settings.
-    pub fn new(kafka: &Kafka, linger: Duration, trace: bool) -> Result<Self, UnusableSettings> {
-        let config = settings::client_config(kafka, linger);
+    pub fn new(
+        kafka: &Kafka,
+        linger: Duration,
+        longest_delivery: Duration,
+        trace: bool,
+    ) -> Result<Self, UnusableSettings> {
+        let config = settings::client_config(kafka, linger, longest_delivery);
         let shared = Arc::new(Shared::new());
         let context = Context::new(Arc::clone(&shared));
         let producer = ThreadedProducer::from_config_and_context(&config, context).map_err(UnusableSettings::from)?;
         let spans = trace.then(SendSpans::default);
         let queue_bytes = settings::queue_bytes(&config);
-        Ok(Self { producer: Some(Arc::new(producer)), shared, spans, drained: 0, queue_bytes })
+        Ok(Self { producer: Some(Arc::new(producer)), shared, spans, drained: 0, queue_bytes, kafka: kafka.clone() })
     }
 
     /// Hands an event to the producer as the one with this number; numbers start at 0 and rise by 1.
@@ -120,6 +137,18 @@ impl Publisher {
             }
             Err((error, _)) => Err(Refused::Failed(telemetry::database::reason(&error))),
         }
+    }
+
+    /// Takes the event with this number as one that Kafka has acknowledged before.
+    ///
+    /// # Errors
+    /// When too much is in flight. Then the number is still free.
+    pub fn leave_out(&mut self, number: u64) -> Result<(), Refused> {
+        if number - self.drained >= self.shared.window.capacity() {
+            return Err(Refused::Full);
+        }
+        self.shared.left_out(number);
+        Ok(())
     }
 
     /// Waits until something was acknowledged or has failed since [`Publisher::acknowledged`] was asked last.
@@ -186,8 +215,14 @@ impl Publisher {
         }
     }
 
-    /// Asks the cluster for a topic, for at most `patience`.
-    pub fn look_up(&self, topic: String, patience: Duration) -> impl Future<Output = TopicState> + Send + 'static {
+    /// Asks the cluster for a topic, for at most `patience`, and reads back what it holds already, if that is wanted.
+    pub fn look_up(
+        &self,
+        topic: String,
+        patience: Duration,
+        start: Option<Start>,
+    ) -> impl Future<Output = TopicState> + Send + 'static {
+        let kafka = self.kafka.clone();
         let looked_up = self.blocking(move |producer| {
             let metadata = producer.client().fetch_metadata(Some(&topic), patience);
             let metadata = match metadata {
@@ -199,7 +234,12 @@ impl Publisher {
                 Some(found) => match found.error() {
                     Some(error) => TopicState::Missing(RDKafkaErrorCode::from(error).to_string()),
                     None if found.partitions().is_empty() => TopicState::Missing("it has no partitions".to_owned()),
-                    None => TopicState::There,
+                    None => {
+                        let Some(start) = &start else { return TopicState::There(Found::default()) };
+                        let partitions: Vec<i32> = found.partitions().iter().map(|partition| partition.id()).collect();
+                        read_back::read_back(&kafka, &topic, &partitions, start)
+                            .map_or_else(TopicState::unreadable, TopicState::There)
+                    }
                 },
             }
         });

@@ -12,7 +12,7 @@ pub const MAX_IN_FLIGHT: usize = 16_384;
 const FIXED: [(&str, &str); 3] =
     [("enable.idempotence", "true"), ("acks", "all"), ("enable.gapless.guarantee", "true")];
 /// Other names, and settings that would turn the producer into another kind.
-const NOT_OURS: [&str; 3] = ["request.required.acks", "transactional.id", "bootstrap.servers"];
+const NOT_OURS: [&str; 4] = ["request.required.acks", "transactional.id", "bootstrap.servers", "delivery.timeout.ms"];
 
 /// librdkafka refuses the settings. The message holds no value, which may be a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -34,17 +34,15 @@ pub fn check(setting: &str, kafka: &Kafka, problems: &mut Problems) {
     }
 }
 
-pub(super) fn client_config(kafka: &Kafka, linger: Duration) -> ClientConfig {
+pub(super) fn client_config(kafka: &Kafka, linger: Duration, longest_delivery: Duration) -> ClientConfig {
     let mut config = ClientConfig::new();
     config
         .set("client.id", "cdc-capture")
         // As Java's own producer does it, so that other producers' keys land beside ours.
         .set("partitioner", "murmur2_random")
-        .set("linger.ms", (linger.as_secs_f64() * 1000.0).to_string())
+        .set("linger.ms", (linger.min(longest_delivery / 3).as_secs_f64() * 1000.0).to_string())
         .set("queue.buffering.max.kbytes", "16384")
         .set("queue.buffering.max.messages", MAX_IN_FLIGHT.to_string())
-        // Shorter than the time after which the server gives the slot to a standby (wal_sender_timeout, 60 s).
-        .set("message.timeout.ms", "30000")
         .set("socket.keepalive.enable", "true")
         .set("reconnect.backoff.ms", "50")
         .set("reconnect.backoff.max.ms", "1000");
@@ -52,6 +50,9 @@ pub(super) fn client_config(kafka: &Kafka, linger: Duration) -> ClientConfig {
         config.set(key, value);
     }
     config.set("bootstrap.servers", &kafka.bootstrap_servers);
+    let wanted = config.get("message.timeout.ms").and_then(|millis| millis.parse().ok()).filter(|millis| *millis > 0);
+    let longest = longest_delivery.as_millis();
+    config.set("message.timeout.ms", wanted.map_or(longest, |wanted: u128| wanted.min(longest)).to_string());
     for (key, value) in FIXED {
         config.set(key, value);
     }
@@ -87,7 +88,19 @@ mod tests {
     fn the_guarantees_come_last() {
         let mut kafka = Kafka::at("localhost:9092");
         kafka.properties.push(("acks".to_owned(), "0".to_owned()));
-        let config = client_config(&kafka, Duration::from_micros(500));
+        let config = client_config(&kafka, Duration::from_micros(500), Duration::from_secs(30));
         assert_eq!((config.get("acks"), config.get("linger.ms")), (Some("all"), Some("0.5")));
+    }
+
+    #[test]
+    fn no_event_may_take_longer_than_the_slot_is_ours_for_sure() {
+        let longest = |wanted: Option<&str>| {
+            let mut kafka = Kafka::at("localhost:9092");
+            kafka.properties.extend(wanted.map(|wanted| ("message.timeout.ms".to_owned(), wanted.to_owned())));
+            let config = client_config(&kafka, Duration::from_millis(1), Duration::from_secs(1));
+            config.get("message.timeout.ms").map(str::to_owned).unwrap()
+        };
+        assert_eq!((longest(None), longest(Some("300"))), ("1000".to_owned(), "300".to_owned()));
+        assert_eq!((longest(Some("60000")), longest(Some("0"))), ("1000".to_owned(), "1000".to_owned()));
     }
 }

@@ -1,6 +1,6 @@
 //! The running stream: frames in, statuses out, and the clock of both.
 //!
-//! Guarantees: a status goes out at least every half of the server's `wal_sender_timeout`, whether or not frames are
+//! Guarantees: a status goes out at least every fifth of the server's `wal_sender_timeout`, whether or not frames are
 //! being read; confirmations are grouped, so that there are at most ten a second of them; a server that says nothing
 //! though it was asked is given up.
 
@@ -53,7 +53,7 @@ impl Stream {
             wal_end: confirmed,
             unreported: false,
             status_sent: Instant::now(),
-            status_every: (limit / 2).min(STATUS_AT_LEAST_EVERY),
+            status_every: (limit / 5).min(STATUS_AT_LEAST_EVERY),
             heard: Instant::now(),
             silence_limit: limit,
         }
@@ -100,6 +100,11 @@ impl Stream {
     /// How far the server's log is known to reach.
     pub fn wal_end(&self) -> Lsn {
         self.wal_end
+    }
+
+    /// After so long without a status the server gives the slot to another relay: its `wal_sender_timeout`.
+    pub fn patience(&self) -> Duration {
+        self.silence_limit
     }
 
     /// What was confirmed last, or waits to be with the next status.

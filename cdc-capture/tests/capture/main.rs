@@ -6,4 +6,5 @@ mod delivery;
 mod faults;
 mod outbox;
 mod program;
+mod restart;
 mod set_up;

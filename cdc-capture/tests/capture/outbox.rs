@@ -150,8 +150,23 @@ impl Outbox {
         let all = self.numbers().await.remove(key).unwrap_or_default();
         let (mut first, mut seen) = (Vec::new(), std::collections::BTreeSet::new());
         first.extend(all.iter().copied().filter(|number| seen.insert(*number)));
-        assert_eq!(first, (0..count).collect::<Vec<_>>());
+        let out_of_order = first.windows(2).position(|pair| pair[0] > pair[1]);
+        let near = out_of_order.map_or(&[][..], |at| &first[at.saturating_sub(3)..(at + 4).min(first.len())]);
+        assert!(out_of_order.is_none(), "out of order: {near:?}");
+        assert_eq!((first.len() as i64, first.first(), first.last()), (count, Some(&0), Some(&(count - 1))));
+        assert_eq!(all.last(), first.last(), "the newest document comes last");
         all.len() - first.len()
+    }
+
+    /// The variables of a process that relays it.
+    pub(crate) fn environment(&self) -> Vec<(&str, &str)> {
+        vec![
+            ("DATABASE_URL", &self.login.url),
+            ("KAFKA_BOOTSTRAP_SERVERS", &self.kafka.bootstrap_servers),
+            ("TOPIC_PREFIX", &self.kafka.topic_prefix),
+            ("SLOT", &self.slot),
+            ("ADMIN_LISTEN", "127.0.0.1:0"),
+        ]
     }
 
     pub(crate) async fn slot_is_active(&self) -> bool {

@@ -5,7 +5,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
@@ -60,6 +60,19 @@ pub async fn create(bootstrap: &str, topic: &str, partitions: i32, settings: &[(
     let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
     let results = admin(bootstrap)?.create_topics([&new], &options).await?;
     all_done(results).with_context(|| format!("cannot make the topic {topic}"))
+}
+
+/// Changes settings of a topic; those that are not named go back to their defaults.
+pub async fn configure(bootstrap: &str, topic: &str, settings: &[(&str, &str)]) -> Result<()> {
+    let mut change = AlterConfig::new(ResourceSpecifier::Topic(topic));
+    for (name, value) in settings {
+        change = change.set(name, value);
+    }
+    let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
+    for result in admin(bootstrap)?.alter_configs([&change], &options).await? {
+        result.map_err(|(_, code)| anyhow!("{code}")).with_context(|| format!("cannot configure the topic {topic}"))?;
+    }
+    Ok(())
 }
 
 /// Deletes a topic.

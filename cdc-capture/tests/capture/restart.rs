@@ -1,0 +1,206 @@
+//! What is repeated when a relay starts again, or another takes over: what was in flight at most, and never so that an
+//! older document comes last.
+
+use cdc_capture::settings::OtherHistory;
+use contracts::envelope::Position;
+use servers::{Process, eventually, topics};
+
+use crate::outbox::{Outbox, Relay, SOON};
+
+#[tokio::test]
+async fn a_process_that_is_killed_repeats_no_more_than_was_in_flight() {
+    const ROWS: i64 = 12_000;
+    const KILLS: usize = 5;
+    /// Its producer holds no more.
+    const IN_FLIGHT: usize = 200;
+    let outbox = Outbox::create("inflight").await;
+    let mut environment = outbox.environment();
+    environment.push(("KAFKA_CONFIG", "queue.buffering.max.messages=200"));
+    let writing = async {
+        for n in (0..ROWS).step_by(20) {
+            outbox.insert("k", n..n + 20).await;
+        }
+    };
+    let killing = async {
+        for _ in 0..KILLS {
+            let before = outbox.confirmed().await;
+            let process = Process::spawn("cdc-capture", ["run"], &environment).unwrap();
+            eventually("it has confirmed something", SOON, async || outbox.confirmed().await > before).await;
+            process.kill().await.unwrap();
+        }
+    };
+    tokio::join!(writing, killing);
+    let relay = outbox.start_ready().await;
+    outbox.drained().await;
+    relay.stop().await;
+    let repeated = outbox.assert_all_there("k", ROWS).await;
+    println!("{repeated} of {ROWS} were repeated in {KILLS} deaths");
+    assert!(repeated <= KILLS * IN_FLIGHT, "{repeated}");
+}
+
+#[tokio::test]
+async fn a_slot_that_went_back_repeats_nothing() {
+    let outbox = Outbox::create("wentback").await;
+    let (slot, copy) = (&outbox.slot, format!("{}_copy", &outbox.slot[..50.min(outbox.slot.len())]));
+    outbox.execute(&format!("SELECT pg_copy_logical_replication_slot('{slot}', '{copy}')")).await;
+    let relay = outbox.start_ready().await;
+    outbox.insert("k", 0..3_000).await;
+    for n in 3_000..3_050 {
+        outbox.insert("k", n..n + 1).await;
+    }
+    outbox.drained().await;
+    relay.stop().await;
+    // As after a crash of the server, which writes a slot's position to disk only now and then.
+    outbox
+        .execute(&format!(
+            "SELECT pg_drop_replication_slot('{slot}');
+             SELECT pg_copy_logical_replication_slot('{copy}', '{slot}'); SELECT pg_drop_replication_slot('{copy}')"
+        ))
+        .await;
+    outbox.insert("k", 3_050..3_100).await;
+    let relay = outbox.start_ready().await;
+    outbox.drained().await;
+    eventually("the metrics say so", SOON, async || relay.metric("capture_left_out_events_total") == 3_050.0).await;
+    relay.stop().await;
+    assert_eq!(outbox.numbers().await["k"], (0..3_100).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn without_reading_back_what_was_not_confirmed_is_repeated() {
+    let outbox = Outbox::create("norecall").await;
+    let (slot, copy) = (&outbox.slot, format!("{}_copy", &outbox.slot[..50.min(outbox.slot.len())]));
+    outbox.execute(&format!("SELECT pg_copy_logical_replication_slot('{slot}', '{copy}')")).await;
+    let relay = outbox.start_ready().await;
+    outbox.insert("k", 0..100).await;
+    outbox.drained().await;
+    relay.stop().await;
+    let mut settings = outbox.settings();
+    settings.slot = copy.parse().unwrap();
+    settings.read_back = false;
+    let relay = Relay::start(settings);
+    eventually("all came again", SOON, async || outbox.numbers().await["k"].len() == 200).await;
+    relay.stop().await;
+    assert_eq!(outbox.assert_all_there("k", 100).await, 100);
+}
+
+#[tokio::test]
+async fn a_gap_in_a_partition_is_filled_and_the_newest_document_comes_last() {
+    let outbox = Outbox::create("gap").await;
+    let topic = outbox.kafka.topic("small");
+    let bootstrap = &outbox.kafka.bootstrap_servers;
+    topics::create(bootstrap, &topic, 1, &[("max.message.bytes", "2000")]).await.unwrap();
+    // Batches of one event each, so that those behind the refused one are on their way already.
+    let mut settings = outbox.settings();
+    settings.kafka.properties.push(("batch.num.messages".to_owned(), "1".to_owned()));
+    let relay = Relay::start(settings);
+    relay.until("ready", |report| report.ready).await;
+    outbox
+        .execute(
+            "INSERT INTO sales.outbox (aggregatetype, aggregateid, type, payload)
+             SELECT 'small', 'k' || n % 3, 'Changed',
+                 json_build_object('n', n, 'text', repeat('x', CASE n WHEN 5 THEN 5000 ELSE 10 END))
+             FROM generate_series(0, 29) n",
+        )
+        .await;
+    relay.until_part_says("outbox", "was not delivered to").await;
+    relay.stop().await;
+    topics::configure(bootstrap, &topic, &[("max.message.bytes", "100000")]).await.unwrap();
+
+    let relay = outbox.start_ready().await;
+    outbox.drained().await;
+    relay.stop().await;
+    let records = outbox.records("small").await;
+    for key in 0..3_i64 {
+        let of_key = |record: &&topics::Record| record.key.as_deref() == Some(format!("k{key}").as_bytes());
+        let numbers: Vec<i64> = records.iter().filter(of_key).map(crate::outbox::number).collect();
+        let mut distinct = numbers.clone();
+        distinct.sort_unstable();
+        distinct.dedup();
+        assert_eq!(distinct, (key..30).step_by(3).collect::<Vec<_>>(), "{numbers:?}");
+        assert_eq!(numbers.last(), distinct.last(), "{numbers:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_stopped_relay_that_wakes_up_after_another_took_over_breaks_no_order() {
+    const ROWS: i64 = 40_000;
+    let outbox = Outbox::create("zombie").await;
+    // So that the server gives the slot away soon.
+    outbox.execute(&format!("ALTER ROLE {} SET wal_sender_timeout = '6s'", outbox.login.role)).await;
+    let zombie = Process::spawn("cdc-capture", ["run"], &outbox.environment()).unwrap();
+    let before = outbox.confirmed().await;
+    let half_way = tokio::sync::Notify::new();
+    let writing = async {
+        for n in (0..ROWS).step_by(100) {
+            outbox.insert("k", n..n + 100).await;
+            if n == ROWS / 4 {
+                half_way.notify_one();
+            }
+        }
+    };
+    let taking_over = async {
+        half_way.notified().await;
+        eventually("it relays", SOON, async || outbox.confirmed().await > before).await;
+        zombie.pause().unwrap();
+        let relay = outbox.start();
+        relay.until("another has taken over", |report| report.ready).await;
+        zombie.resume().unwrap();
+        eventually("it knows", SOON, async || zombie.log().contains("standby: ")).await;
+        relay
+    };
+    let ((), relay) = tokio::join!(writing, taking_over);
+    outbox.drained().await;
+    relay.stop().await;
+    zombie.kill().await.unwrap();
+    let repeated = outbox.assert_all_there("k", ROWS).await;
+    println!("{repeated} of {ROWS} were repeated");
+}
+
+#[tokio::test]
+async fn events_of_another_timeline_are_told_by_their_ids_or_halt() {
+    let outbox = Outbox::create("timeline").await;
+    let relay = outbox.start_ready().await;
+    outbox.insert("k", 0..1).await;
+    outbox.drained().await;
+    relay.stop().await;
+    // As if the server had sent the next ones before a failover, and lost the last.
+    let records = outbox.records("order").await;
+    let mut position: Position = records[0].header("position").unwrap().parse().unwrap();
+    position.timeline = 0;
+    position.commit.0 += 1 << 40;
+    let ids: Vec<String> = (1..4).map(|n| format!("0199aaaa-0000-7000-8000-00000000000{n}")).collect();
+    let sent_before = ids.iter().enumerate().map(|(n, id)| topics::NewRecord {
+        partition: Some(records[0].partition),
+        key: Some(b"k".to_vec()),
+        value: Some(format!("{{\"n\": {}}}", n + 1).into_bytes()),
+        headers: vec![
+            ("ce_id".to_owned(), id.clone().into_bytes()),
+            ("position".to_owned(), position.to_string().into_bytes()),
+        ],
+    });
+    let topic = outbox.kafka.topic("order");
+    topics::produce_all(&outbox.kafka.bootstrap_servers, &topic, sent_before.collect()).await.unwrap();
+    for (n, id) in ids.iter().take(2).enumerate() {
+        outbox
+            .execute(&format!(
+                "INSERT INTO sales.outbox (id, aggregatetype, aggregateid, type, payload)
+                 VALUES ('{id}', 'order', 'k', 'Changed', '{{\"n\": {}}}')",
+                n + 1
+            ))
+            .await;
+    }
+    outbox.insert("k", 3..5).await;
+
+    let mut settings = outbox.settings();
+    settings.other_history = OtherHistory::Halt;
+    let relay = Relay::start(settings);
+    relay.until_part_says("kafka", "it holds events of another server or timeline").await;
+    relay.stop().await;
+    assert_eq!(outbox.numbers().await["k"], [0, 1, 2, 3]);
+
+    let relay = outbox.start_ready().await;
+    outbox.drained().await;
+    relay.stop().await;
+    // The lost one's version was made again, under another id.
+    assert_eq!(outbox.numbers().await["k"], [0, 1, 2, 3, 3, 4]);
+}
