@@ -93,7 +93,7 @@ impl Relay {
             }
             Message::Relation(relation) => _ = self.tables.insert(relation.id, Table::new(&relation)),
             Message::Insert(insert) => return self.insert(&insert),
-            Message::Skipped(_) => {}
+            Message::Logical(_) | Message::Skipped(_) => {}
         }
         Ok(Step::Done)
     }
