@@ -277,7 +277,7 @@ impl Maker {
                 Piece::Type => row.required_text(Part::Type)?,
                 Piece::Column(name) => {
                     number += 1;
-                    source::required(name, row.place(number - 1)?)?
+                    source::required(|| name, row.place(number - 1)?)?
                 }
             });
         }
@@ -341,6 +341,7 @@ impl Maker {
 }
 
 /// What an event takes from the row itself.
+#[derive(Clone, Copy)]
 struct Filled<'a> {
     id: &'a str,
     key: &'a str,

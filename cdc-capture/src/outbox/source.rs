@@ -18,21 +18,21 @@ pub(super) trait Source<'a> {
 
     /// The text of a part.
     fn text(&self, part: Part) -> Result<Option<&'a str>, Reason> {
-        self.part(part).map(|value| text(self.name(part), value)).transpose()
+        self.part(part).map(|value| text(|| self.name(part), value)).transpose()
     }
 
     /// The text of a part that must have one.
     fn required_text(&self, part: Part) -> Result<&'a str, Reason> {
-        required(self.name(part), self.part(part))
+        required(|| self.name(part), self.part(part))
     }
 }
 
-/// The text of a value that must be there.
-pub(super) fn required<'a>(name: &str, value: Option<&'a [u8]>) -> Result<&'a str, Reason> {
-    let value = value.filter(|value| !value.is_empty()).ok_or_else(|| Reason::Empty(name.to_owned()))?;
+/// The text of a value that must be there. Its name is only asked for when it is not.
+pub(super) fn required<'a, 'n>(name: impl Fn() -> &'n str, value: Option<&'a [u8]>) -> Result<&'a str, Reason> {
+    let value = value.filter(|value| !value.is_empty()).ok_or_else(|| Reason::Empty(name().to_owned()))?;
     text(name, value)
 }
 
-fn text<'a>(name: &str, value: &'a [u8]) -> Result<&'a str, Reason> {
-    std::str::from_utf8(value).map_err(|error| Reason::Value(name.to_owned(), error.to_string()))
+fn text<'a, 'n>(name: impl Fn() -> &'n str, value: &'a [u8]) -> Result<&'a str, Reason> {
+    std::str::from_utf8(value).map_err(|error| Reason::Value(name().to_owned(), error.to_string()))
 }
