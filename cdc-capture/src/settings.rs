@@ -12,7 +12,10 @@ use telemetry::{
 
 use crate::{
     names::{PublicationName, RoleName, SlotName, TableName},
-    outbox::TopicTemplate,
+    outbox::{
+        Format,
+        flags::{ColumnArgs, FormatArgs},
+    },
     publisher,
 };
 
@@ -27,8 +30,8 @@ pub struct Settings {
     pub slot: SlotName,
     /// The publication.
     pub publication: PublicationName,
-    /// Which topic a row goes to.
-    pub topic_template: TopicTemplate,
+    /// How rows become events.
+    pub format: Format,
     /// `ce_source` of rows that name none; `None` is `/` and the database's name.
     pub source: Option<String>,
     /// How long the producer waits for more events to send together.
@@ -49,7 +52,7 @@ impl Settings {
             kafka,
             slot: SlotName::default(),
             publication: PublicationName::default(),
-            topic_template: TopicTemplate::default(),
+            format: Format::default(),
             source: None,
             linger: Duration::from_millis(1),
             read_back: true,
@@ -75,8 +78,10 @@ pub enum OtherHistory {
 pub struct SetupSettings {
     /// The database, as a role that owns the tables and may create slots.
     pub database: Database,
-    /// The outbox tables.
+    /// The outbox tables; none when events are logical messages.
     pub tables: Vec<TableName>,
+    /// How their rows will become events.
+    pub format: Format,
     /// The relay's login role, to be granted what it needs.
     pub role: Option<RoleName>,
     /// The replication slot.
@@ -132,9 +137,8 @@ pub struct RunArgs {
     #[command(flatten)]
     names: NameArgs,
 
-    /// Which topic a row goes to; `{aggregatetype}` and `{type}` stand for the row's columns.
-    #[arg(long, env = "TOPIC_TEMPLATE", default_value = "{aggregatetype}", value_name = "TEMPLATE")]
-    topic_template: String,
+    #[command(flatten)]
+    format: FormatArgs,
 
     /// `ce_source` of rows whose headers have none. `/` and the database's name unless set.
     #[arg(long, env = "SOURCE", value_name = "URI")]
@@ -189,7 +193,7 @@ impl RunArgs {
             problems.add("--database-url / DATABASE_URL", "no user is named");
         }
         let (slot, publication) = self.names.check(&mut problems);
-        let topic_template = problems.parse("--topic-template / TOPIC_TEMPLATE", &self.topic_template);
+        let format = self.format.check(&mut problems);
         let linger = problems
             .parse::<f64>("--linger-ms / LINGER_MS", &self.linger_ms)
             .and_then(|millis| Duration::try_from_secs_f64(millis / 1000.0).ok())
@@ -212,7 +216,7 @@ impl RunArgs {
                 kafka: kafka?,
                 slot: slot?,
                 publication: publication?,
-                topic_template: topic_template?,
+                format: format?,
                 source: self.source,
                 linger: linger?,
                 read_back: self.read_back,
@@ -237,6 +241,13 @@ pub struct SetupArgs {
     #[arg(long = "table", value_name = "SCHEMA.TABLE")]
     tables: Vec<String>,
 
+    /// There is no table: events will be logical messages (`run --message-prefix`).
+    #[arg(long, conflicts_with = "tables")]
+    no_tables: bool,
+
+    #[command(flatten)]
+    columns: ColumnArgs,
+
     /// The login role that `run` will use: granted USAGE on the schemas and SELECT on the tables.
     #[arg(long, value_name = "NAME")]
     role: Option<String>,
@@ -254,15 +265,17 @@ impl SetupArgs {
         let mut problems = Problems::new();
         let url = self.admin_url.as_deref().filter(|url| !url.is_empty());
         let database = Database::check("--admin-url / ADMIN_DATABASE_URL", url, &mut problems);
-        if self.tables.is_empty() {
-            problems.add("--table", "at least one is required");
+        if self.tables.is_empty() && !self.no_tables {
+            problems.add("--table", "at least one is required, or --no-tables");
         }
         let tables = self.tables.iter().filter_map(|table| problems.parse("--table", table)).collect();
+        let format = self.columns.check(&mut problems);
         let role = self.role.as_deref().map(|role| problems.parse("--role", role));
         let (slot, publication) = self.names.check(&mut problems);
         let settings = || {
             let database = database?.application_name("cdc-capture setup");
-            Some(SetupSettings { database, tables, role: role.flatten(), slot: slot?, publication: publication? })
+            let (format, slot, publication) = (format?, slot?, publication?);
+            Some(SetupSettings { database, tables, format, role: role.flatten(), slot, publication })
         };
         let settings = settings();
         problems.finish(settings)

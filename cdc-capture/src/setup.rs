@@ -98,7 +98,9 @@ impl Setup {
             let columns: Vec<(String, u32)> = columns.iter().map(|row| (row.get(0), row.get(1))).collect();
             if columns.is_empty() {
                 problems.push(format!("there is no table {table}: create it first"));
-            } else if let Err(error) = Columns::find(columns.iter().map(|(name, oid)| (name.as_str(), *oid))) {
+            } else if let Err(error) =
+                Columns::find(columns.iter().map(|(name, oid)| (name.as_str(), *oid)), &settings.format)
+            {
                 problems.push(format!("{table}: {error}"));
             }
         }
@@ -166,12 +168,13 @@ impl Setup {
         let options = "publish = 'insert', publish_via_partition_root = true";
         let Some(state) = state.first() else {
             let list = tables.iter().map(TableName::quoted).collect::<Vec<_>>().join(", ");
-            self.execute(
-                "create the publication",
-                &format!("CREATE PUBLICATION {quoted} FOR TABLE {list} WITH ({options})"),
-            )
-            .await?;
-            let names = tables.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            let list = if tables.is_empty() { list } else { format!("FOR TABLE {list} ") };
+            let statement = format!("CREATE PUBLICATION {quoted} {list}WITH ({options})");
+            self.execute("create the publication", &statement).await?;
+            let names = match tables {
+                [] => "no table".to_owned(),
+                _ => tables.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+            };
             self.lines.push(format!("publication {publication}: created for {names}"));
             return Ok(());
         };

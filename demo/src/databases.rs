@@ -26,6 +26,7 @@ impl Databases {
         let reader = read.create_login("reader", "NOINHERIT IN ROLE read_service").await?;
         let relay = write.create_login("relay", "REPLICATION").await?;
         cdc_capture::setup(SetupSettings {
+            format: cdc_capture::outbox::Format::default(),
             database: database(&write.url())?,
             tables: vec!["accounts.outbox".parse()?, "direct_booking.outbox".parse()?],
             role: Some(relay.role.parse()?),

@@ -146,7 +146,7 @@ impl Capture {
 
         let source = self.settings.source.clone().unwrap_or_else(|| format!("/{}", server.database));
         let prefix = self.settings.kafka.topic_prefix.clone();
-        let router = Router::new(self.settings.topic_template.clone(), prefix, source);
+        let router = Router::new(self.settings.format.clone(), prefix, source);
         let relay = Relay::new(server.clone(), router, confirmed, publisher);
         let start = self.settings.read_back.then(|| Start { server: server.clone(), confirmed });
         let recovery = Recovery { start, other_history: self.settings.other_history };
@@ -182,7 +182,8 @@ impl Capture {
     async fn connect(&self) -> Result<(Connection, Server), replication::Error> {
         let mut connection = Connection::open(&self.endpoints).await?;
         let server = connection.identify().await?;
-        verify(&mut connection, &server, &self.settings.slot, &self.settings.publication).await?;
+        verify(&mut connection, &server, &self.settings.slot, &self.settings.publication, &self.settings.format)
+            .await?;
         Ok((connection, server))
     }
 
@@ -193,8 +194,10 @@ impl Capture {
         (mut connection, server): (Connection, Server),
     ) -> Result<(replication::Stream, Server), replication::Error> {
         let (slot, publication) = (&self.settings.slot, &self.settings.publication);
-        let state = verify(&mut connection, &server, slot, publication).await?;
-        let stream = connection.start(slot, publication, state.confirmed, state.wal_sender_timeout).await?;
+        let format = &self.settings.format;
+        let state = verify(&mut connection, &server, slot, publication, format).await?;
+        let messages = format.message_prefix.is_some();
+        let stream = connection.start(slot, publication, messages, state.confirmed, state.wal_sender_timeout).await?;
         Ok((stream, server))
     }
 

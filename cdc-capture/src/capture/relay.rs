@@ -7,7 +7,7 @@ use contracts::envelope::Lsn;
 
 use crate::{
     outbox::{Reason, Router, Table, Transaction, Unpublishable},
-    pgoutput::{self, Insert, Malformed, Message},
+    pgoutput::{self, Insert, LogicalMessage, Malformed, Message},
     progress::Progress,
     publisher::{Found, Place, Publisher, Refused},
     replication::Server,
@@ -41,6 +41,12 @@ pub(super) enum Error {
     /// Transient: the producer is of no more use.
     #[error("{0}")]
     Publisher(String),
+}
+
+/// What becomes an event.
+enum Item<'a> {
+    Row(Insert<'a>),
+    Message(LogicalMessage<'a>),
 }
 
 /// The state of one stream.
@@ -99,20 +105,30 @@ impl Relay {
                 self.open.take().ok_or(Error::Disorder("a commit outside of a transaction"))?;
                 self.progress.commit(end);
             }
-            Message::Relation(relation) => _ = self.tables.insert(relation.id, Table::new(&relation)),
-            Message::Insert(insert) => return self.insert(&insert),
-            Message::Skipped(_) => {}
+            Message::Relation(relation) => _ = self.tables.insert(relation.id, self.router.table(&relation)),
+            Message::Insert(insert) => return self.publish(&Item::Row(insert)),
+            Message::Logical(message) if self.router.wants(&message) => return self.publish(&Item::Message(message)),
+            // Another's messages may also come outside of a transaction.
+            Message::Logical(_) | Message::Skipped(_) => {}
         }
         Ok(Step::Done)
     }
 
-    fn insert(&mut self, insert: &Insert<'_>) -> Result<Step, Error> {
-        let (commit, ordinal) = self.open.ok_or(Error::Disorder("a row outside of a transaction"))?;
-        let table = self.tables.get(&insert.relation).ok_or(Error::Disorder("a row of a table never described"))?;
-        let event = self
-            .router
-            .route(table, &insert.row, &mut self.transaction, ordinal)
-            .map_err(|row| Error::Halt { row, commit })?;
+    fn publish(&mut self, item: &Item<'_>) -> Result<Step, Error> {
+        let (commit, ordinal) = match (self.open, item) {
+            (Some(open), _) => open,
+            // It has no commit. It is refused below, and named by where it is.
+            (None, Item::Message(message)) if !message.transactional => (message.lsn, 0),
+            (None, _) => return Err(Error::Disorder("a row or a message outside of a transaction")),
+        };
+        let routed = match item {
+            Item::Row(Insert { relation, row }) => {
+                let table = self.tables.get(relation).ok_or(Error::Disorder("a row of a table never described"))?;
+                self.router.route(table, row, &mut self.transaction, ordinal)
+            }
+            Item::Message(message) => self.router.route_message(message, &mut self.transaction, ordinal),
+        };
+        let event = routed.map_err(|row| Error::Halt { row, commit })?;
         let Some(found) = self.topics.get_mut(event.topic) else {
             return Ok(Step::UnknownTopic(event.topic.to_owned()));
         };
@@ -126,7 +142,7 @@ impl Relay {
             Err(Refused::Settling) => return Ok(Step::Settling),
             Err(Refused::TooLarge(reason)) => {
                 let row = Unpublishable {
-                    table: table.name().to_owned(),
+                    table: event.origin.to_owned(),
                     id: event.id.to_owned(),
                     reason: Reason::TooLarge(reason),
                 };

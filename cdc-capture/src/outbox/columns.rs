@@ -1,72 +1,31 @@
-//! Which of a table's columns is which part of an event.
+//! Which of a table's columns is what of an event.
 
-use super::Reason;
+use super::{Format, Part, Reason, source::Source};
 use crate::pgoutput::{Tuple, Value};
-
-/// The parts of an event that a column can hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Part {
-    Id,
-    AggregateType,
-    AggregateId,
-    Type,
-    Payload,
-    Version,
-    Headers,
-    CreatedAt,
-}
-
-/// A column that is looked for.
-#[derive(Debug)]
-pub struct Mapped {
-    part: Part,
-    /// The name, and another that will do.
-    pub names: &'static [&'static str],
-    /// The types that will do, by name and OID.
-    types: &'static [(&'static str, u32)],
-    /// Whether a table without it is no outbox.
-    pub required: bool,
-}
-
-const TEXT: [(&str, u32); 2] = [("text", 25), ("varchar", 1043)];
-const ID: [(&str, u32); 5] = [("uuid", 2950), TEXT[0], TEXT[1], ("bigint", 20), ("integer", 23)];
-const DOCUMENT: [(&str, u32); 4] = [("json", 114), ("jsonb", 3802), TEXT[0], TEXT[1]];
-const JSON: [(&str, u32); 2] = [DOCUMENT[0], DOCUMENT[1]];
-const NUMBER: [(&str, u32); 2] = [("bigint", 20), ("integer", 23)];
-const TIME: [(&str, u32); 1] = [("timestamptz", 1184)];
-
-/// The columns of an outbox table. The first five are those that Debezium's outbox router expects.
-pub const MAPPED: [Mapped; 8] = [
-    Mapped { part: Part::Id, names: &["id"], types: &ID, required: true },
-    Mapped { part: Part::AggregateType, names: &["aggregatetype"], types: &TEXT, required: true },
-    Mapped { part: Part::AggregateId, names: &["aggregateid"], types: &ID, required: true },
-    Mapped { part: Part::Type, names: &["type"], types: &TEXT, required: true },
-    Mapped { part: Part::Payload, names: &["payload"], types: &DOCUMENT, required: true },
-    Mapped { part: Part::Version, names: &["aggregateversion"], types: &NUMBER, required: false },
-    Mapped { part: Part::Headers, names: &["headers"], types: &JSON, required: false },
-    Mapped { part: Part::CreatedAt, names: &["createdat", "created_at"], types: &TIME, required: false },
-];
 
 /// A table that has not the columns of an outbox: each of its problems.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the table is no outbox: {}", .0.join("; "))]
 pub struct UnusableTable(pub Vec<String>);
 
-/// For each column of a table, in its order, which part it is.
+/// Where in a table's rows everything is.
 #[derive(Clone, Debug)]
-pub struct Columns(Vec<Option<Part>>);
+pub struct Columns {
+    /// For each column, in the table's order, which part it is.
+    parts: Vec<Option<Part>>,
+    /// The columns' names.
+    names: Vec<String>,
+    /// For each further header, its column.
+    headers: Vec<usize>,
+    /// For each column that the topic's template names, where it is.
+    places: Vec<usize>,
+}
 
-/// The values of one row, by part. `None` is NULL, or a column that the table has not.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Row<'a> {
-    pub(super) id: Option<&'a [u8]>,
-    pub(super) aggregate_type: Option<&'a [u8]>,
-    pub(super) aggregate_id: Option<&'a [u8]>,
-    pub(super) ty: Option<&'a [u8]>,
-    pub(super) payload: Option<&'a [u8]>,
-    pub(super) version: Option<&'a [u8]>,
-    pub(super) headers: Option<&'a [u8]>,
-    pub(super) created_at: Option<&'a [u8]>,
+/// The values of one row. `None` is NULL, or a column that the table has not.
+pub(super) struct Row<'t, 'a> {
+    parts: [Option<&'a [u8]>; Part::COUNT],
+    columns: &'t Columns,
+    row: &'t Tuple<'a>,
 }
 
 impl Columns {
@@ -74,60 +33,80 @@ impl Columns {
     ///
     /// # Errors
     /// When a required one is missing, or one has a type that cannot be used.
-    pub fn find<'c>(columns: impl IntoIterator<Item = (&'c str, u32)>) -> Result<Self, UnusableTable> {
+    pub fn find<'c>(columns: impl IntoIterator<Item = (&'c str, u32)>, format: &Format) -> Result<Self, UnusableTable> {
         let mut problems = Vec::new();
-        let mut found: Vec<Option<Part>> = Vec::new();
+        let (mut parts, mut names) = (Vec::new(), Vec::new());
         for (name, oid) in columns {
-            let mapped = MAPPED.iter().find(|mapped| mapped.names.contains(&name));
-            if let Some(mapped) = mapped.filter(|mapped| !mapped.types.iter().any(|(_, known)| *known == oid)) {
-                let types: Vec<_> = mapped.types.iter().map(|(name, _)| *name).collect();
+            let part = format.part_of(name);
+            if let Some(part) = part.filter(|part| !part.types().iter().any(|(_, known)| *known == oid)) {
+                let types: Vec<_> = part.types().iter().map(|(name, _)| *name).collect();
                 problems.push(format!("column {name} must be {}", types.join(" or ")));
             }
-            let part = mapped.map(|mapped| mapped.part).filter(|part| !found.contains(&Some(*part)));
-            found.push(part);
+            parts.push(part.filter(|part| !parts.contains(&Some(*part))));
+            names.push(name.to_owned());
         }
-        let missing = MAPPED.iter().filter(|mapped| mapped.required && !found.contains(&Some(mapped.part)));
-        problems.extend(missing.map(|mapped| format!("column {} is missing", mapped.names[0])));
-        if problems.is_empty() { Ok(Self(found)) } else { Err(UnusableTable(problems)) }
+        let missing = |name: &str| format!("column {name} is missing");
+        for part in format.parts().filter(|part| format.requires(*part) && !parts.contains(&Some(*part))) {
+            problems.push(missing(format.mapping.column(part)));
+        }
+        let mut find = |wanted: &str| {
+            let at = names.iter().position(|name| name == wanted);
+            if at.is_none() && !problems.contains(&missing(wanted)) {
+                problems.push(missing(wanted));
+            }
+            at
+        };
+        let headers = format.headers.iter().filter_map(|extra| find(&extra.column)).collect();
+        let places = format.topic.columns().filter_map(find).collect();
+        if problems.is_empty() { Ok(Self { parts, names, headers, places }) } else { Err(UnusableTable(problems)) }
     }
 
-    pub(super) fn read<'a>(&self, row: &Tuple<'a>) -> Result<Row<'a>, Reason> {
-        if row.len() != self.0.len() {
-            return Err(Reason::Shape { values: row.len(), columns: self.0.len() });
+    pub(super) fn read<'t, 'a>(&'t self, row: &'t Tuple<'a>) -> Result<Row<'t, 'a>, Reason> {
+        if row.len() != self.parts.len() {
+            return Err(Reason::Shape { values: row.len(), columns: self.parts.len() });
         }
-        let mut read = Row::default();
-        for (part, value) in self.0.iter().zip(row.values()) {
-            let Some(part) = part else { continue };
-            let (name, field) = match part {
-                Part::Id => ("id", &mut read.id),
-                Part::AggregateType => ("aggregatetype", &mut read.aggregate_type),
-                Part::AggregateId => ("aggregateid", &mut read.aggregate_id),
-                Part::Type => ("type", &mut read.ty),
-                Part::Payload => ("payload", &mut read.payload),
-                Part::Version => ("aggregateversion", &mut read.version),
-                Part::Headers => ("headers", &mut read.headers),
-                Part::CreatedAt => ("createdat", &mut read.created_at),
-            };
-            *field = match value {
-                Value::Null => None,
-                Value::Text(bytes) => Some(bytes),
-                // Neither can come in an insert that was asked for as text.
-                Value::Unchanged | Value::Binary(_) => {
-                    return Err(Reason::Value(name, "was not sent as text".to_owned()));
-                }
-            };
+        let mut read = Row { parts: [None; Part::COUNT], columns: self, row };
+        for (at, (part, value)) in self.parts.iter().zip(row.values()).enumerate() {
+            if let Some(part) = part {
+                read.parts[*part as usize] = self.text(at, value)?;
+            }
         }
         Ok(read)
     }
+
+    fn text<'a>(&self, at: usize, value: Value<'a>) -> Result<Option<&'a [u8]>, Reason> {
+        match value {
+            Value::Null => Ok(None),
+            Value::Text(bytes) => Ok(Some(bytes)),
+            // Neither can come in an insert that was asked for as text.
+            Value::Unchanged | Value::Binary(_) => {
+                Err(Reason::Value(self.names[at].clone(), "was not sent as text".to_owned()))
+            }
+        }
+    }
 }
 
-impl<'a> Row<'a> {
-    pub(super) fn text(&self, name: &'static str, value: &'a [u8]) -> Result<&'a str, Reason> {
-        std::str::from_utf8(value).map_err(|error| Reason::Value(name, error.to_string()))
+impl<'a> Row<'_, 'a> {
+    fn value(&self, at: usize) -> Result<Option<&'a [u8]>, Reason> {
+        self.columns.text(at, self.row.values().nth(at).unwrap_or(Value::Null))
+    }
+}
+
+impl<'a> Source<'a> for Row<'_, 'a> {
+    fn part(&self, part: Part) -> Option<&'a [u8]> {
+        self.parts[part as usize]
     }
 
-    pub(super) fn required_text(&self, name: &'static str, value: Option<&'a [u8]>) -> Result<&'a str, Reason> {
-        let value = value.filter(|value| !value.is_empty()).ok_or(Reason::Empty(name))?;
-        self.text(name, value)
+    fn name(&self, part: Part) -> &str {
+        let at = self.columns.parts.iter().position(|found| *found == Some(part));
+        at.map_or(part.name(), |at| &self.columns.names[at])
+    }
+
+    fn header(&self, number: usize) -> Result<Option<&'a [u8]>, Reason> {
+        self.value(self.columns.headers[number])
+    }
+
+    fn place(&self, number: usize) -> Result<Option<&'a [u8]>, Reason> {
+        self.value(self.columns.places[number])
     }
 }

@@ -1,17 +1,25 @@
-//! From an outbox row to an event: which topic, which key, which headers. Pure: bytes in, an event or a reason out.
+//! From an outbox row, or a logical message, to an event: which topic, which key, which headers. Pure: bytes in, an event
+//! or a reason out.
 //!
 //! Nothing is allocated for a row in the usual case: an event borrows the row and a list of headers that is used again.
 
 mod columns;
+pub mod flags;
+mod format;
 mod headers;
+mod mapping;
+mod message;
+mod source;
 mod time;
 mod topic;
 
 #[cfg(test)]
 mod tests;
 
-pub use columns::{Columns, MAPPED, UnusableTable};
+pub use columns::{Columns, UnusableTable};
+pub use format::{ExtraHeader, Format};
 pub use headers::HeaderList;
+pub use mapping::{Mapping, Part, Preset, UnknownPart, UnknownPreset};
 pub(crate) use time::unix_micros;
 pub use topic::{InvalidTemplate, TopicTemplate};
 
@@ -19,12 +27,17 @@ use std::fmt::Write;
 
 use contracts::envelope::{AggregateVersion, Lsn, names};
 
-use crate::pgoutput::{Relation, Tuple};
+use crate::pgoutput::{LogicalMessage, Relation, Tuple};
+use message::Body;
+use source::Source;
+use topic::Piece;
 
-/// What is to be sent for one row.
+/// What is to be sent for one row or message.
 #[derive(Debug)]
 pub struct Event<'a> {
-    /// The row's id.
+    /// Where it comes from: the table, or the messages.
+    pub origin: &'a str,
+    /// The event's id.
     pub id: &'a str,
     /// The topic, with the installation's prefix.
     pub topic: &'a str,
@@ -36,13 +49,13 @@ pub struct Event<'a> {
     pub headers: &'a HeaderList,
 }
 
-/// A row that cannot become an event.
+/// A row, or a message, that cannot become an event.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("row {id} of {table}: {reason}")]
 pub struct Unpublishable {
-    /// The table, with its schema.
+    /// The table, with its schema, or the messages.
     pub table: String,
-    /// The row's id, `?` when that is what cannot be read.
+    /// The row's id, `?` when that is what cannot be read; of a message then its place in the log.
     pub id: String,
     /// What is wrong with it.
     pub reason: Reason,
@@ -64,16 +77,19 @@ pub enum Reason {
     },
     /// A column that every event needs is NULL or empty.
     #[error("column {0} is empty")]
-    Empty(&'static str),
+    Empty(String),
     /// A column's value cannot be read.
     #[error("column {0}: {1}")]
-    Value(&'static str, String),
+    Value(String, String),
     /// The topic that the template makes of it is none.
     #[error("{0:?} is not a topic's name (1 to 249 of a-z A-Z 0-9 . _ -)")]
     Topic(String),
-    /// The `headers` column cannot be used.
-    #[error("column headers: {0}")]
-    Headers(String),
+    /// A message's content cannot be read.
+    #[error("the message: {0}")]
+    Body(String),
+    /// A message that belongs to no transaction: it would be published even if its writer rolls back.
+    #[error("the message is not transactional: call pg_logical_emit_message with transactional = true")]
+    NotTransactional,
     /// The producer or the broker takes no message of this size.
     #[error("{0}")]
     TooLarge(String),
@@ -88,9 +104,9 @@ pub struct Table {
 
 impl Table {
     /// Reads a description. A table that is no outbox is only an error when a row of it comes.
-    pub fn new(relation: &Relation<'_>) -> Self {
+    pub fn new(relation: &Relation<'_>, format: &Format) -> Self {
         let columns = relation.columns.iter().map(|column| (column.name, column.type_oid));
-        Self { name: format!("{}.{}", relation.schema, relation.table), columns: Columns::find(columns) }
+        Self { name: format!("{}.{}", relation.schema, relation.table), columns: Columns::find(columns, format) }
     }
 
     /// Its name, with its schema.
@@ -125,10 +141,20 @@ impl Transaction {
     }
 }
 
-/// Makes events of rows.
+/// Makes events of rows and messages.
 #[derive(Debug)]
 pub struct Router {
-    template: TopicTemplate,
+    maker: Maker,
+    /// What the messages are called.
+    messages: String,
+    /// The message that an event is being made of.
+    body: Body,
+}
+
+/// Makes events of values, wherever they come from.
+#[derive(Debug)]
+struct Maker {
+    format: Format,
     prefix: String,
     source: String,
     topic: String,
@@ -138,9 +164,21 @@ pub struct Router {
 
 impl Router {
     /// `prefix` is put before each topic; `source` is the `ce_source` of rows that name none.
-    pub fn new(template: TopicTemplate, prefix: String, source: String) -> Self {
+    pub fn new(format: Format, prefix: String, source: String) -> Self {
+        let messages = format!("messages {:?}", format.message_prefix.as_deref().unwrap_or_default());
         let (topic, scratch, headers) = (String::new(), String::new(), HeaderList::default());
-        Self { template, prefix, source, topic, scratch, headers }
+        let maker = Maker { format, prefix, source, topic, scratch, headers };
+        Self { maker, messages, body: Body::default() }
+    }
+
+    /// A table, as this router sees it.
+    pub fn table(&self, relation: &Relation<'_>) -> Table {
+        Table::new(relation, &self.maker.format)
+    }
+
+    /// Whether a message is meant to be an event.
+    pub fn wants(&self, message: &LogicalMessage<'_>) -> bool {
+        self.maker.format.message_prefix.as_ref().is_some_and(|prefix| prefix.as_bytes() == message.prefix)
     }
 
     /// The event of a row, the one with this number in its transaction.
@@ -149,85 +187,161 @@ impl Router {
     /// When the row cannot be published as it is.
     pub fn route<'a>(
         &'a mut self,
-        table: &Table,
+        table: &'a Table,
         row: &Tuple<'a>,
         transaction: &mut Transaction,
         ordinal: u32,
     ) -> Result<Event<'a>, Box<Unpublishable>> {
         let mut id = None;
-        self.fill(table, row, transaction, ordinal, &mut id)
-            .map_err(|reason| {
-                let id = id.map_or_else(|| "?".to_owned(), |id| headers::shorten(id, 64));
-                Box::new(Unpublishable { table: table.name.clone(), id, reason })
-            })
-            .map(|filled| Event {
-                id: filled.id,
-                topic: &self.topic,
-                key: filled.key,
-                payload: filled.payload,
-                headers: &self.headers,
-            })
+        let columns = table.columns.as_ref().map_err(|error| Reason::Table(error.clone()));
+        let filled = columns
+            .and_then(|columns| columns.read(row))
+            .and_then(|row| self.maker.fill(&row, transaction, ordinal, &mut id));
+        match filled {
+            Ok(filled) => Ok(self.maker.event(filled, &table.name)),
+            Err(reason) => Err(unpublishable(&table.name, id.unwrap_or("?"), reason)),
+        }
+    }
+
+    /// The event of a message that is [wanted](Self::wants), the one with this number in its transaction.
+    ///
+    /// # Errors
+    /// When the message cannot be published as it is.
+    pub fn route_message<'a>(
+        &'a mut self,
+        message: &LogicalMessage<'_>,
+        transaction: &mut Transaction,
+        ordinal: u32,
+    ) -> Result<Event<'a>, Box<Unpublishable>> {
+        let Self { maker, messages, body } = self;
+        let refused = |id: Option<&str>, reason| match id {
+            Some(id) => unpublishable(messages, id, reason),
+            None => unpublishable(messages, &message.lsn.to_string(), reason),
+        };
+        if !message.transactional {
+            return Err(refused(None, Reason::NotTransactional));
+        }
+        *body = Body::read(message.content, &maker.format).map_err(|reason| refused(None, reason))?;
+        let body: &'a Body = body;
+        match maker.fill(&body, transaction, ordinal, &mut None) {
+            Ok(filled) => Ok(maker.event(filled, messages)),
+            Err(reason) => Err(refused(body.id(), reason)),
+        }
+    }
+}
+
+fn unpublishable(origin: &str, id: &str, reason: Reason) -> Box<Unpublishable> {
+    Box::new(Unpublishable { table: origin.to_owned(), id: headers::shorten(id, 64), reason })
+}
+
+impl Maker {
+    fn event<'a>(&'a self, filled: Filled<'a>, origin: &'a str) -> Event<'a> {
+        let Filled { id, key, payload } = filled;
+        Event { origin, id, topic: &self.topic, key, payload, headers: &self.headers }
     }
 
     fn fill<'a>(
         &mut self,
-        table: &Table,
-        row: &Tuple<'a>,
+        row: &impl Source<'a>,
         transaction: &mut Transaction,
         ordinal: u32,
         known_id: &mut Option<&'a str>,
     ) -> Result<Filled<'a>, Reason> {
-        let columns = table.columns.as_ref().map_err(|error| Reason::Table(error.clone()))?;
-        let row = columns.read(row)?;
-        let id = row.required_text("id", row.id)?;
+        let id = row.required_text(Part::Id)?;
         *known_id = Some(id);
-        let ty = row.required_text("type", row.ty)?;
-        let key = row.required_text("aggregateid", row.aggregate_id)?;
-        let aggregate_type = row.required_text("aggregatetype", row.aggregate_type)?;
+        let key = row.required_text(Part::AggregateId)?;
+        let aggregate_type = row.required_text(Part::AggregateType)?;
+        self.fill_topic(row, aggregate_type)?;
+        self.headers.clear();
+        match self.format.preset {
+            Preset::Waybill => self.fill_cloud_event(row, id, key, transaction)?,
+            Preset::Debezium => {
+                self.headers.push(headers::DEBEZIUM_ID, id.as_bytes());
+                self.fill_columns(row)?;
+            }
+        }
+        if self.format.position_header {
+            self.headers.push(names::POSITION, transaction.position(ordinal).as_bytes());
+        }
+        Ok(Filled { id, key, payload: row.part(Part::Payload) })
+    }
 
+    fn fill_topic<'a>(&mut self, row: &impl Source<'a>, aggregate_type: &str) -> Result<(), Reason> {
         self.topic.clear();
         self.topic.push_str(&self.prefix);
-        self.template.write(&mut self.topic, aggregate_type, ty);
-        if !topic::is_legal(&self.topic) {
-            return Err(Reason::Topic(headers::shorten(&self.topic, 64)));
+        let mut number = 0;
+        for piece in self.format.topic.pieces() {
+            self.topic.push_str(match piece {
+                Piece::Text(text) => text,
+                Piece::AggregateType => aggregate_type,
+                Piece::Type => row.required_text(Part::Type)?,
+                Piece::Column(name) => {
+                    number += 1;
+                    source::required(|| name, row.place(number - 1)?)?
+                }
+            });
         }
+        if topic::is_legal(&self.topic) { Ok(()) } else { Err(Reason::Topic(headers::shorten(&self.topic, 64))) }
+    }
 
+    /// The headers of a CloudEvent in Kafka's binary mode.
+    fn fill_cloud_event<'a>(
+        &mut self,
+        row: &impl Source<'a>,
+        id: &str,
+        key: &str,
+        transaction: &Transaction,
+    ) -> Result<(), Reason> {
+        let ty = row.required_text(Part::Type)?;
         let headers = &mut self.headers;
-        headers.clear();
         headers.push(names::SPECVERSION, b"1.0");
         headers.push(names::CONTENT_TYPE, b"application/json");
         headers.push(names::ID, id.as_bytes());
         headers.push(names::TYPE, ty.as_bytes());
         headers.push(names::SUBJECT, key.as_bytes());
-        if let Some(version) = row.version {
-            let version = row.text("aggregateversion", version)?;
+        let refused = |part, reason| Reason::Value(row.name(part).to_owned(), reason);
+        if let Some(version) = row.text(Part::Version)? {
             let version: AggregateVersion =
-                version.parse().map_err(|error| Reason::Value("aggregateversion", format!("{error}")))?;
+                version.parse().map_err(|error| refused(Part::Version, format!("{error}")))?;
             self.scratch.clear();
             let _ = write!(self.scratch, "{:020}", version.get());
             headers.push(names::SEQUENCE, self.scratch.as_bytes());
         }
-        match row.created_at {
+        match row.part(Part::CreatedAt) {
             None => headers.push(names::TIME, transaction.committed_at.as_bytes()),
             Some(created_at) => {
                 self.scratch.clear();
                 time::write_timestamptz(&mut self.scratch, created_at)
-                    .map_err(|error| Reason::Value("createdat", error))?;
+                    .map_err(|error| refused(Part::CreatedAt, error))?;
                 headers.push(names::TIME, self.scratch.as_bytes());
             }
         }
-        if let Some(json) = row.headers {
-            headers.push_json(json)?;
+        let before = self.headers.len();
+        self.fill_columns(row)?;
+        if let Some(json) = row.part(Part::Headers) {
+            let extra = self.headers.len() - before;
+            self.headers.push_json(json, extra).map_err(|reason| refused(Part::Headers, reason))?;
         }
-        if !headers.contains(names::SOURCE) {
-            headers.push(names::SOURCE, self.source.as_bytes());
+        if !self.headers.contains(names::SOURCE) {
+            self.headers.push(names::SOURCE, self.source.as_bytes());
         }
-        headers.push(names::POSITION, transaction.position(ordinal).as_bytes());
-        Ok(Filled { id, key, payload: row.payload })
+        Ok(())
+    }
+
+    /// The headers that columns become; NULL is none.
+    fn fill_columns<'a>(&mut self, row: &impl Source<'a>) -> Result<(), Reason> {
+        for (number, extra) in self.format.headers.iter().enumerate() {
+            if let Some(value) = row.header(number)? {
+                let pushed = self.headers.push_column(&extra.header, value);
+                pushed.map_err(|reason| Reason::Value(extra.column.clone(), reason))?;
+            }
+        }
+        Ok(())
     }
 }
 
 /// What an event takes from the row itself.
+#[derive(Clone, Copy)]
 struct Filled<'a> {
     id: &'a str,
     key: &'a str,

@@ -5,23 +5,25 @@ use std::{fmt, str::FromStr};
 /// The longest name that Kafka takes.
 const LONGEST: usize = 249;
 
-/// A topic's name with places for a row's columns: `{aggregatetype}`, `orders.{type}`.
+/// A topic's name with places for parts and columns of a row: `{aggregatetype}`, `orders.{type}`, `{tenant}.orders`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicTemplate(Vec<Piece>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Piece {
+pub(super) enum Piece {
     Text(String),
     AggregateType,
     Type,
+    /// Any other column, by name.
+    Column(String),
 }
 
 /// Why a text is no template.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidTemplate {
-    /// A place that is not known.
-    #[error("{{{0}}} is not known; there are {{aggregatetype}} and {{type}}")]
-    UnknownPlace(String),
+    /// A place without a name.
+    #[error("{{}} names no column")]
+    NoName,
     /// A brace without its partner.
     #[error("a brace has no partner")]
     Brace,
@@ -49,7 +51,9 @@ impl FromStr for TopicTemplate {
                 pieces.push(match place {
                     "aggregatetype" => Piece::AggregateType,
                     "type" => Piece::Type,
-                    _ => return Err(InvalidTemplate::UnknownPlace(place.chars().take(64).collect())),
+                    "" => return Err(InvalidTemplate::NoName),
+                    column if column.contains('{') => return Err(InvalidTemplate::Brace),
+                    column => Piece::Column(column.to_owned()),
                 });
                 rest = after;
             } else {
@@ -74,19 +78,27 @@ impl fmt::Display for TopicTemplate {
             Piece::Text(text) => f.write_str(text),
             Piece::AggregateType => f.write_str("{aggregatetype}"),
             Piece::Type => f.write_str("{type}"),
+            Piece::Column(column) => write!(f, "{{{column}}}"),
         })
     }
 }
 
 impl TopicTemplate {
-    pub(super) fn write(&self, out: &mut String, aggregate_type: &str, ty: &str) {
-        for piece in &self.0 {
-            out.push_str(match piece {
-                Piece::Text(text) => text,
-                Piece::AggregateType => aggregate_type,
-                Piece::Type => ty,
-            });
-        }
+    /// `outbox.event.{aggregatetype}`, the topic that Debezium's outbox event router chooses.
+    pub(super) fn debezium() -> Self {
+        Self(vec![Piece::Text("outbox.event.".to_owned()), Piece::AggregateType])
+    }
+
+    pub(super) fn pieces(&self) -> &[Piece] {
+        &self.0
+    }
+
+    /// The columns that it names, in its order.
+    pub(super) fn columns(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|piece| match piece {
+            Piece::Column(column) => Some(column.as_str()),
+            _ => None,
+        })
     }
 }
 
@@ -104,14 +116,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_template_is_filled_in() {
-        let template: TopicTemplate = "shop.{aggregatetype}-{type}".parse().unwrap();
-        let mut topic = String::new();
-        template.write(&mut topic, "order", "Placed");
-        assert_eq!(
-            (topic.as_str(), template.to_string().as_str()),
-            ("shop.order-Placed", "shop.{aggregatetype}-{type}")
-        );
+    fn a_template_is_read_and_shown() {
+        let text = "shop.{aggregatetype}-{type}.{tenant id}";
+        let template: TopicTemplate = text.parse().unwrap();
+        let [_, Piece::AggregateType, _, Piece::Type, _, Piece::Column(column)] = template.pieces() else {
+            panic!("{template:?}")
+        };
+        assert_eq!((column.as_str(), template.to_string().as_str()), ("tenant id", text));
+        assert_eq!(template.columns().collect::<Vec<_>>(), ["tenant id"]);
+        assert_eq!(TopicTemplate::debezium().to_string().parse(), Ok(TopicTemplate::debezium()));
     }
 
     #[test]
@@ -120,7 +133,8 @@ mod tests {
         assert_eq!("a b".parse::<TopicTemplate>(), Err(InvalidTemplate::Text));
         assert_eq!("{type".parse::<TopicTemplate>(), Err(InvalidTemplate::Brace));
         assert_eq!("type}".parse::<TopicTemplate>(), Err(InvalidTemplate::Brace));
-        assert_eq!("{id}".parse::<TopicTemplate>(), Err(InvalidTemplate::UnknownPlace("id".into())));
+        assert_eq!("{a{b}".parse::<TopicTemplate>(), Err(InvalidTemplate::Brace));
+        assert_eq!("a{}".parse::<TopicTemplate>(), Err(InvalidTemplate::NoName));
     }
 
     #[test]

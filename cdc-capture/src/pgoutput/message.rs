@@ -29,8 +29,9 @@ pub enum Message<'a> {
     Relation(Relation<'a>),
     /// A row was inserted.
     Insert(Insert<'a>),
-    /// A message that a relay of inserts has no use for (update, delete, truncate, type, origin, logical message), by
-    /// its first byte.
+    /// Someone called `pg_logical_emit_message`; comes only when it was asked for.
+    Logical(LogicalMessage<'a>),
+    /// A message that a relay of inserts has no use for (update, delete, truncate, type, origin), by its first byte.
     Skipped(u8),
 }
 
@@ -63,6 +64,19 @@ pub struct Insert<'a> {
     pub relation: u32,
     /// The row.
     pub row: Tuple<'a>,
+}
+
+/// What `pg_logical_emit_message` has written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogicalMessage<'a> {
+    /// Whether it belongs to the open transaction; if not, it comes outside of any.
+    pub transactional: bool,
+    /// Where it is in the log.
+    pub lsn: Lsn,
+    /// Its prefix. Bytes, since it may be another's and in any encoding.
+    pub prefix: &'a [u8],
+    /// Its content.
+    pub content: &'a [u8],
 }
 
 /// A row's values. Checked when it was decoded, so that going through them cannot fail.

@@ -9,7 +9,7 @@ mod reader;
 #[cfg(test)]
 mod tests;
 
-pub use message::{Column, Insert, Message, Relation, Tuple, Value};
+pub use message::{Column, Insert, LogicalMessage, Message, Relation, Tuple, Value};
 
 use contracts::envelope::Lsn;
 use reader::Reader;
@@ -73,7 +73,16 @@ pub fn decode(bytes: &[u8]) -> Result<Message<'_>, Malformed> {
                 byte => return Err(Malformed::UnknownKind { of: "tuple in an insert", byte }),
             }
         }
-        b'U' | b'D' | b'T' | b'Y' | b'O' | b'M' => {
+        b'M' => Message::Logical(LogicalMessage {
+            transactional: reader.u8("message flags")? & 1 == 1,
+            lsn: Lsn(reader.u64("message LSN")?),
+            prefix: reader.until_zero("message prefix")?,
+            content: {
+                let length = reader.length("message length")?;
+                reader.bytes(length, "message content")?
+            },
+        }),
+        b'U' | b'D' | b'T' | b'Y' | b'O' => {
             reader.skip_rest();
             Message::Skipped(kind)
         }

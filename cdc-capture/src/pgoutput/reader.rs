@@ -74,10 +74,15 @@ impl<'a> Reader<'a> {
 
     /// A text that ends with a zero byte.
     pub(super) fn text(&mut self, field: &'static str) -> Result<&'a str, Malformed> {
+        std::str::from_utf8(self.until_zero(field)?).map_err(|_| Malformed::NotUtf8(field))
+    }
+
+    /// Bytes that end with a zero byte, which is not one of them.
+    pub(super) fn until_zero(&mut self, field: &'static str) -> Result<&'a [u8], Malformed> {
         let end = self.rest.iter().position(|byte| *byte == 0);
         let end = end.ok_or(Malformed::Truncated { field, length: self.length })?;
         let text = self.bytes(end, field)?;
         self.u8(field)?;
-        std::str::from_utf8(text).map_err(|_| Malformed::NotUtf8(field))
+        Ok(text)
     }
 }

@@ -12,6 +12,7 @@ enum Sent {
     Commit(u64, u64, i64),
     Relation(u32, String, String, Vec<(String, u32)>),
     Insert(u32, Vec<Cell>),
+    Logical(bool, u64, String, Vec<u8>),
     Skipped(u8, Vec<u8>),
 }
 
@@ -75,6 +76,13 @@ fn encode(message: &Sent) -> Vec<u8> {
                 }
             }
         }
+        Sent::Logical(transactional, lsn, prefix, content) => {
+            out.extend([b'M', u8::from(*transactional)]);
+            out.extend(lsn.to_be_bytes());
+            text(&mut out, prefix);
+            out.extend(i32::try_from(content.len()).unwrap().to_be_bytes());
+            out.extend(content);
+        }
         Sent::Skipped(kind, rest) => {
             out.push(*kind);
             out.extend(rest);
@@ -97,7 +105,9 @@ fn any_message() -> impl Strategy<Value = Sent> {
         (any::<u32>(), name, name, vec((name, any::<u32>()), 0..12))
             .prop_map(|(id, schema, table, columns)| Sent::Relation(id, schema, table, columns)),
         (any::<u32>(), vec(cell, 0..12)).prop_map(|(relation, cells)| Sent::Insert(relation, cells)),
-        (prop::sample::select(b"UDTYOM".to_vec()), vec(any::<u8>(), 0..40))
+        (any::<(bool, u64)>(), name, vec(any::<u8>(), 0..40))
+            .prop_map(|((transactional, lsn), prefix, content)| Sent::Logical(transactional, lsn, prefix, content)),
+        (prop::sample::select(b"UDTYO".to_vec()), vec(any::<u8>(), 0..40))
             .prop_map(|(kind, rest)| Sent::Skipped(kind, rest)),
     ]
 }
@@ -123,6 +133,10 @@ fn same(sent: &Sent, received: &Message<'_>) -> bool {
                 Cell::Binary(bytes) => Value::Binary(bytes),
             });
             *id == insert.relation && insert.row.len() == cells.len() && cells.eq(insert.row.values())
+        }
+        (Sent::Logical(transactional, lsn, prefix, content), Message::Logical(message)) => {
+            (*transactional, Lsn(*lsn), prefix.as_bytes(), &content[..])
+                == (message.transactional, message.lsn, message.prefix, message.content)
         }
         (Sent::Skipped(kind, _), Message::Skipped(received)) => kind == received,
         _ => false,

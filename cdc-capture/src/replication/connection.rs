@@ -97,7 +97,8 @@ impl Connection {
         Ok(self.client.next().await.ok_or_else(Error::closed)??)
     }
 
-    /// Starts streaming from the position that the server has confirmed for the slot.
+    /// Starts streaming from the position that the server has confirmed for the slot; with `messages`, logical messages
+    /// too.
     ///
     /// # Errors
     /// When another has the slot, or the connection fails.
@@ -105,15 +106,17 @@ impl Connection {
         mut self,
         slot: &SlotName,
         publication: &PublicationName,
+        messages: bool,
         confirmed: Lsn,
         wal_sender_timeout: Option<Duration>,
     ) -> Result<Stream, Error> {
         // 0/0 means "where the slot is": the server's position wins in any case.
         let statement = format!(
-            "START_REPLICATION SLOT {} LOGICAL 0/0 (proto_version '1', publication_names {})",
+            "START_REPLICATION SLOT {} LOGICAL 0/0 (proto_version '1', publication_names {}{})",
             quote_identifier(slot.as_str()),
             // The replication grammar knows no E strings; a backslash means itself there.
             format_args!("'{}'", quote_identifier(publication.as_str()).replace('\'', "''")),
+            if messages { ", messages 'true'" } else { "" },
         );
         let starting = async {
             self.client.send(PgWireFrontendMessage::Query(Query::new(statement))).await?;

@@ -7,7 +7,7 @@ use contracts::envelope::Lsn;
 use super::{Connection, Error, Finding, Server};
 use crate::{
     names::{PublicationName, SlotName, quote_identifier, quote_literal},
-    outbox::Columns,
+    outbox::{Columns, Format},
 };
 
 /// The slot's state, fit for streaming.
@@ -28,6 +28,7 @@ pub async fn verify(
     server: &Server,
     slot: &SlotName,
     publication: &PublicationName,
+    format: &Format,
 ) -> Result<Slot, Error> {
     let mut findings = Vec::new();
     let settings = "SELECT current_setting('wal_level'), setting, current_setting('server_version_num')
@@ -47,7 +48,7 @@ pub async fn verify(
     }
     let wal_sender_timeout = setting(1).parse().ok().filter(|millis| *millis > 0).map(Duration::from_millis);
 
-    verify_publication(connection, publication, &mut findings).await?;
+    verify_publication(connection, publication, format, &mut findings).await?;
     let confirmed = verify_slot(connection, server, slot, &mut findings).await?;
     if findings.is_empty() { Ok(Slot { confirmed, wal_sender_timeout }) } else { Err(Error::SetUp(findings)) }
 }
@@ -55,6 +56,7 @@ pub async fn verify(
 async fn verify_publication(
     connection: &mut Connection,
     publication: &PublicationName,
+    format: &Format,
     findings: &mut Vec<Finding>,
 ) -> Result<(), Error> {
     let name = quote_literal(publication.as_str());
@@ -67,6 +69,24 @@ async fn verify_publication(
         ));
         return Ok(());
     };
+    let columns = format!(
+        "SELECT t.schemaname || '.' || t.tablename, a.attname, a.atttypid
+         FROM pg_publication_tables t
+         JOIN pg_attribute a ON a.attrelid = format('%I.%I', t.schemaname, t.tablename)::regclass
+         WHERE t.pubname = {name} AND a.attnum > 0 AND NOT a.attisdropped AND a.attname = ANY (t.attnames)
+         ORDER BY 1, a.attnum"
+    );
+    let columns = connection.query(&columns).await?;
+    if columns.is_empty() {
+        // Messages need a publication's name and none of its tables.
+        if format.message_prefix.is_none() {
+            findings.push(Finding::new(
+                format!("publication {publication} has no tables"),
+                "run `cdc-capture setup --table schema.table`",
+            ));
+        }
+        return Ok(());
+    }
     let on = |at: usize| options.get(at).is_some_and(|value| value.as_deref() == Some("t"));
     let alter = |option: &str| format!("ALTER PUBLICATION {} SET ({option})", quote_identifier(publication.as_str()));
     if !on(0) {
@@ -77,26 +97,11 @@ async fn verify_publication(
         let problem = format!("publication {publication} publishes partitions under their own names");
         findings.push(Finding::new(problem, alter("publish_via_partition_root = true")));
     }
-
-    let columns = format!(
-        "SELECT t.schemaname || '.' || t.tablename, a.attname, a.atttypid
-         FROM pg_publication_tables t
-         JOIN pg_attribute a ON a.attrelid = format('%I.%I', t.schemaname, t.tablename)::regclass
-         WHERE t.pubname = {name} AND a.attnum > 0 AND NOT a.attisdropped AND a.attname = ANY (t.attnames)
-         ORDER BY 1, a.attnum"
-    );
-    let columns = connection.query(&columns).await?;
-    if columns.is_empty() {
-        findings.push(Finding::new(
-            format!("publication {publication} has no tables"),
-            "run `cdc-capture setup --table schema.table`",
-        ));
-    }
     let text = |row: &'_ [Option<String>], at: usize| row.get(at).cloned().flatten().unwrap_or_default();
     for table in columns.chunk_by(|a, b| a.first() == b.first()) {
         let described: Vec<(String, u32)> =
             table.iter().map(|row| (text(row, 1), text(row, 2).parse().unwrap_or_default())).collect();
-        if let Err(error) = Columns::find(described.iter().map(|(name, oid)| (name.as_str(), *oid))) {
+        if let Err(error) = Columns::find(described.iter().map(|(name, oid)| (name.as_str(), *oid)), format) {
             let name = text(&table[0], 0);
             findings.push(Finding::new(
                 format!("{name}: {error}"),

@@ -4,6 +4,7 @@
 
 mod delivery;
 mod faults;
+mod formats;
 mod outbox;
 mod program;
 mod restart;

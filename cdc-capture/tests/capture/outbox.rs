@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use cdc_capture::{Settings, SetupSettings};
+use cdc_capture::{Settings, SetupSettings, outbox::Format};
 use contracts::envelope::Lsn;
 use servers::{Login, TempDatabase, eventually, shared, topics, topics::Record, unique_prefix};
 use telemetry::{
@@ -77,6 +77,7 @@ impl Outbox {
         SetupSettings {
             database: Database::parse(&self.database.url()).unwrap(),
             tables: tables.iter().map(|table| table.parse().unwrap()).collect(),
+            format: Format::default(),
             role: Some(self.login.role.parse().unwrap()),
             slot: self.slot.parse().unwrap(),
             publication: "waybill".parse().unwrap(),

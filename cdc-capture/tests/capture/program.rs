@@ -15,7 +15,7 @@ use crate::outbox::{Outbox, SOON};
 fn all_problems_of_the_settings_are_told_at_once() {
     let output = Command::new(env!("CARGO_BIN_EXE_cdc-capture"))
         .env_clear()
-        .args(["run", "--slot", "Not A Slot", "--topic-template", "{id}", "--linger-ms=-1", "--admin-listen", "x"])
+        .args(["run", "--slot", "Not A Slot", "--topic-template", "{id", "--linger-ms=-1", "--admin-listen", "x"])
         .args(["--kafka-config", "acks=1"])
         .output()
         .unwrap();
