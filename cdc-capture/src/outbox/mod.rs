@@ -13,6 +13,7 @@ mod tests;
 pub use columns::{Columns, MAPPED, UnusableTable};
 pub use headers::HeaderList;
 pub(crate) use time::unix_micros;
+pub(crate) use topic::is_legal as is_topic_name;
 pub use topic::{InvalidTemplate, TopicTemplate};
 
 use std::fmt::Write;

@@ -79,7 +79,7 @@ impl fmt::Display for TopicTemplate {
 }
 
 impl TopicTemplate {
-    pub(super) fn write(&self, out: &mut String, aggregate_type: &str, ty: &str) {
+    pub(crate) fn write(&self, out: &mut String, aggregate_type: &str, ty: &str) {
         for piece in &self.0 {
             out.push_str(match piece {
                 Piece::Text(text) => text,
@@ -91,7 +91,7 @@ impl TopicTemplate {
 }
 
 /// Whether Kafka takes it as a topic's name.
-pub(super) fn is_legal(name: &str) -> bool {
+pub(crate) fn is_legal(name: &str) -> bool {
     (1..=LONGEST).contains(&name.len()) && ![".", ".."].contains(&name) && name.bytes().all(is_legal_byte)
 }
 

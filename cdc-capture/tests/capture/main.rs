@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "clippy knows tests, but not what they call")]
 
+mod check;
 mod delivery;
 mod faults;
 mod outbox;
 mod program;
 mod set_up;
+mod slot;
