@@ -7,5 +7,6 @@ mod delivery;
 mod faults;
 mod outbox;
 mod program;
+mod security;
 mod set_up;
 mod slot;
