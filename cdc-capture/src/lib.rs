@@ -3,10 +3,13 @@
 //!
 //! The way of a row, which is also the order of the modules: [`replication`] (the stream and its confirmations),
 //! [`pgoutput`] (bytes to messages), [`outbox`] (row to event), [`publisher`] (event to Kafka), [`progress`]
-//! (acknowledgements to the LSN that may be confirmed); [`capture`] wires them and [`mod@setup`] prepares a database.
+//! (acknowledgements to the LSN that may be confirmed); [`capture`] wires them. Beside it [`mod@setup`] prepares a database,
+//! [`mod@check`] says what is wrong with one or with the cluster, [`mod@slot`] shows or drops the slot.
 //! Nothing here knows what the events mean.
 
 pub mod capture;
+pub mod check;
+pub mod database;
 mod metrics;
 pub mod names;
 pub mod outbox;
@@ -17,8 +20,11 @@ pub mod replication;
 mod serve;
 pub mod settings;
 pub mod setup;
+pub mod slot;
+mod slot_watch;
 
 pub use capture::run;
+pub use check::check;
 pub use serve::{Error, serve};
 pub use settings::{Settings, SetupSettings};
 pub use setup::setup;

@@ -19,6 +19,14 @@ async fn main() -> anyhow::Result<ExitCode> {
             Ok(settings) => setup(settings).await,
             Err(problems) => Ok(refuse(&problems)),
         },
+        Command::Check(args) => match args.check() {
+            Ok(settings) => Ok(check(&settings.capture).await),
+            Err(problems) => Ok(refuse(&problems)),
+        },
+        Command::Slot(args) => match args.check() {
+            Ok(settings) => slot(settings).await,
+            Err(problems) => Ok(refuse(&problems)),
+        },
     }
 }
 
@@ -36,5 +44,18 @@ async fn setup(settings: cdc_capture::SetupSettings) -> anyhow::Result<ExitCode>
     for line in cdc_capture::setup(settings).await? {
         println!("{line}");
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[allow(clippy::print_stdout, reason = "it is the command's answer")]
+async fn check(settings: &cdc_capture::Settings) -> ExitCode {
+    let report = cdc_capture::check(settings).await;
+    println!("{report}");
+    if report.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+#[allow(clippy::print_stdout, reason = "it is the command's answer")]
+async fn slot(settings: cdc_capture::slot::Settings) -> anyhow::Result<ExitCode> {
+    println!("{}", cdc_capture::slot::slot(&settings).await?);
     Ok(ExitCode::SUCCESS)
 }

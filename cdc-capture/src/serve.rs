@@ -3,7 +3,7 @@
 use telemetry::{CancellationToken, health::Health, http, metrics::Metrics};
 use tokio::net::TcpListener;
 
-use crate::{Settings, capture};
+use crate::{Settings, capture, slot_watch};
 
 /// Why serving ended other than by the token.
 #[derive(Debug, thiserror::Error)]
@@ -31,7 +31,12 @@ pub async fn serve(
     let _ends_with_either = both.clone().drop_guard();
     let router = telemetry::admin::router(health.clone(), metrics.clone());
     let admin = async { http::serve(listener, router, both.clone()).await.map_err(Error::from) };
+    let (database, slot, of_slot) = (settings.database.clone(), settings.slot.clone(), metrics.clone());
+    let watch = async {
+        slot_watch::watch(database, slot, &of_slot, both.clone()).await;
+        Ok(())
+    };
     let relay = async { capture::run(settings, health, metrics, both.clone()).await.map_err(Error::from) };
-    tokio::try_join!(relay, admin)?;
+    tokio::try_join!(relay, admin, watch)?;
     Ok(())
 }

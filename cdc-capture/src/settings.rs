@@ -11,12 +11,13 @@ use telemetry::{
 };
 
 use crate::{
+    database::{AdminDatabaseArgs, DatabaseArgs},
     names::{PublicationName, RoleName, SlotName, TableName},
     outbox::{
         Format,
         flags::{ColumnArgs, FormatArgs},
     },
-    publisher,
+    publisher, slot,
 };
 
 /// What `run` needs to know.
@@ -106,6 +107,10 @@ pub enum Command {
     Run(Box<RunArgs>),
     /// Create or extend publication and slot, and grant the relay's role what it needs. Can be repeated.
     Setup(Box<SetupArgs>),
+    /// Check everything that `run` needs, with the same flags, and say all that is wrong. Changes nothing.
+    Check(Box<RunArgs>),
+    /// Show or drop the replication slot.
+    Slot(slot::Args),
 }
 
 /// The names that both commands take.
@@ -129,10 +134,8 @@ impl NameArgs {
 /// The flags of `run`.
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// The database with the outbox, as a role with REPLICATION: `postgres://user:password@host/database`. Without
-    /// `sslmode`, TLS is off on this machine and verified for every other.
-    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
-    database_url: Option<String>,
+    #[command(flatten)]
+    database: DatabaseArgs,
 
     #[command(flatten)]
     names: NameArgs,
@@ -187,11 +190,7 @@ impl RunArgs {
     /// All problems at once.
     pub fn check(self) -> Result<RunSettings, Problems> {
         let mut problems = Problems::new();
-        let url = self.database_url.as_deref().filter(|url| !url.is_empty());
-        let database = Database::check("--database-url / DATABASE_URL", url, &mut problems);
-        if database.as_ref().is_some_and(|database| database.config().get_user().is_none()) {
-            problems.add("--database-url / DATABASE_URL", "no user is named");
-        }
+        let database = self.database.check(&mut problems);
         let (slot, publication) = self.names.check(&mut problems);
         let format = self.format.check(&mut problems);
         let linger = problems
@@ -233,9 +232,8 @@ impl RunArgs {
 /// The flags of `setup`.
 #[derive(Debug, Args)]
 pub struct SetupArgs {
-    /// The database, as the tables' owner with REPLICATION, or as a superuser.
-    #[arg(long, env = "ADMIN_DATABASE_URL", value_name = "URL", hide_env_values = true)]
-    admin_url: Option<String>,
+    #[command(flatten)]
+    database: AdminDatabaseArgs,
 
     /// An outbox table; repeat it for several.
     #[arg(long = "table", value_name = "SCHEMA.TABLE")]
@@ -263,8 +261,7 @@ impl SetupArgs {
     /// All problems at once.
     pub fn check(self) -> Result<SetupSettings, Problems> {
         let mut problems = Problems::new();
-        let url = self.admin_url.as_deref().filter(|url| !url.is_empty());
-        let database = Database::check("--admin-url / ADMIN_DATABASE_URL", url, &mut problems);
+        let database = self.database.check(&mut problems);
         if self.tables.is_empty() && !self.no_tables {
             problems.add("--table", "at least one is required, or --no-tables");
         }

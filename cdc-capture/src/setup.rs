@@ -1,10 +1,11 @@
 //! Prepares a database: publication, slot, and what the relay's role needs. It can be repeated: it says what it has done
 //! and what was there already, and changes nothing that is right.
 
-use telemetry::database::{Database, reason};
+use telemetry::database::reason;
 use tokio_postgres::Client;
 
 use crate::{
+    database::connect,
     names::{PublicationName, RoleName, SlotName, TableName, quote_identifier},
     outbox::Columns,
     settings::SetupSettings,
@@ -34,7 +35,7 @@ pub enum Error {
 /// # Errors
 /// When the database is not fit, or the role may not do it.
 pub async fn setup(settings: SetupSettings) -> Result<Vec<String>, Error> {
-    let (client, connection) = connect(&settings.database).await?;
+    let (client, connection) = connect(&settings.database).await.map_err(Error::Unavailable)?;
     let work = async {
         let mut setup = Setup { client, lines: Vec::new() };
         setup.run(&settings).await.map(|()| setup.lines)
@@ -44,16 +45,6 @@ pub async fn setup(settings: SetupSettings) -> Result<Vec<String>, Error> {
         done = work => done,
         () = connection => Err(Error::Unavailable("the server closed the connection".to_owned())),
     }
-}
-
-async fn connect(database: &Database) -> Result<(Client, impl Future<Output = ()>), Error> {
-    let tls = database.tls().map_err(|error| Error::Unavailable(error.to_string()))?;
-    let (client, connection) =
-        database.config().connect(tls).await.map_err(|error| Error::Unavailable(reason(&error)))?;
-    Ok((client, async move {
-        // Ends when the client is dropped; an error shows in the statement that it interrupts.
-        let _ = connection.await;
-    }))
 }
 
 struct Setup {

@@ -29,7 +29,7 @@ use tokio::time::Instant;
 use crate::{
     metrics::CaptureMetrics,
     outbox::Router,
-    publisher::{Publisher, Start, UnusableSettings},
+    publisher::{LONGEST_DELIVERY, Publisher, Start, UnusableSettings},
     replication::{self, Connection, Endpoint, Server, UnusableTls, verify},
     settings::Settings,
 };
@@ -37,8 +37,6 @@ use recovery::Recovery;
 use relay::Relay;
 use session::Session;
 
-/// How long an event may take to be acknowledged. A server's `wal_sender_timeout` is 60 s unless set.
-const LONGEST_DELIVERY: Duration = Duration::from_secs(40);
 /// How long the cluster may take to answer a question.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// A stream that has lasted so long was a good one: the next trouble is a new one.

@@ -3,7 +3,9 @@
 use super::{
     TopicTemplate, headers,
     mapping::{Mapping, Part, Preset},
+    topic::Piece,
 };
+use crate::names::{quote_identifier, quote_literal};
 
 /// How rows become events.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +48,18 @@ impl Format {
         };
         let (mapping, headers) = (Mapping::default(), Vec::new());
         Self { preset, mapping, headers, topic, position_header: true, message_prefix: None }
+    }
+
+    /// An SQL expression over an outbox table: the topic of a row, without the installation's prefix.
+    pub(crate) fn topic_in_sql(&self) -> String {
+        let column = |name: &str| quote_identifier(name);
+        let pieces = self.topic.pieces().iter().map(|piece| match piece {
+            Piece::Text(text) => quote_literal(text),
+            Piece::AggregateType => column(self.mapping.column(Part::AggregateType)),
+            Piece::Type => column(self.mapping.column(Part::Type)),
+            Piece::Column(name) => column(name),
+        });
+        format!("concat({})", pieces.collect::<Vec<_>>().join(", "))
     }
 
     /// The parts that its events have.

@@ -94,7 +94,7 @@ impl TopicTemplate {
     }
 
     /// The columns that it names, in its order.
-    pub(super) fn columns(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn columns(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|piece| match piece {
             Piece::Column(column) => Some(column.as_str()),
             _ => None,
@@ -103,7 +103,7 @@ impl TopicTemplate {
 }
 
 /// Whether Kafka takes it as a topic's name.
-pub(super) fn is_legal(name: &str) -> bool {
+pub(crate) fn is_legal(name: &str) -> bool {
     (1..=LONGEST).contains(&name.len()) && ![".", ".."].contains(&name) && name.bytes().all(is_legal_byte)
 }
 

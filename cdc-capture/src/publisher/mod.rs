@@ -32,6 +32,9 @@ use crate::outbox::Event;
 use context::{Context, Shared};
 use spans::SendSpans;
 
+/// How long an event may take to be acknowledged. A server's `wal_sender_timeout` is 60 s unless set.
+pub const LONGEST_DELIVERY: Duration = Duration::from_secs(40);
+
 /// A producer and what it has been given.
 pub struct Publisher {
     producer: Option<Arc<ThreadedProducer<Context>>>,

@@ -53,6 +53,15 @@ impl Error {
         Self::Unavailable("the server closed the connection".to_owned())
     }
 
+    /// The connection failed. A certificate that is refused does not mend itself.
+    fn unreachable(text: String) -> Self {
+        if text.contains("peer certificate") {
+            let remedy = "name the server as its certificate does, and its CA with sslrootcert";
+            return Self::SetUp(vec![Finding::new(text, remedy)]);
+        }
+        Self::Unavailable(text)
+    }
+
     /// What the server itself reported.
     pub(super) fn reported(info: &ErrorInfo) -> Self {
         let mut text = info.message.clone();
@@ -79,7 +88,7 @@ impl From<PgWireClientError> for Error {
             PgWireClientError::UnexpectedEOF => Self::closed(),
             PgWireClientError::UnexpectedMessage(message) => Self::Protocol(format!("{message:?}")),
             PgWireClientError::PgWireError(error) => error.into(),
-            error => Self::Unavailable(telemetry::database::reason(&error)),
+            error => Self::unreachable(telemetry::database::reason(&error)),
         }
     }
 }
@@ -87,7 +96,7 @@ impl From<PgWireClientError> for Error {
 impl From<PgWireError> for Error {
     fn from(error: PgWireError) -> Self {
         match error {
-            PgWireError::IoError(error) => Self::Unavailable(error.to_string()),
+            PgWireError::IoError(error) => Self::unreachable(error.to_string()),
             error => Self::Protocol(error.to_string()),
         }
     }

@@ -5,7 +5,6 @@
 use std::sync::Arc;
 
 use pgwire::{api::client::Config, messages::ProtocolVersion, tokio::TlsConnector};
-use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
 use telemetry::database::Database;
 use tokio_postgres::config::{Host, SslMode};
 
@@ -34,7 +33,7 @@ impl Endpoint {
             _ => "require",
         };
         let user = from.get_user().ok_or_else(|| Unusable("no user is named".to_owned()))?;
-        let tls = if from.get_ssl_mode() == SslMode::Disable { None } else { Some(connector()?) };
+        let tls = if from.get_ssl_mode() == SslMode::Disable { None } else { Some(connector(database)?) };
         let ports = from.get_ports();
         let mut endpoints = Vec::new();
         for (at, host) in from.get_hosts().iter().enumerate() {
@@ -64,18 +63,8 @@ impl Endpoint {
     }
 }
 
-/// Certificate and host name are always verified, against the system's roots or those in `SSL_CERT_FILE`.
-fn connector() -> Result<TlsConnector, Unusable> {
-    let found = rustls_native_certs::load_native_certs();
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(found.certs);
-    if roots.is_empty() {
-        return Err(Unusable(format!("TLS: no root certificates found: {:?}", found.errors)));
-    }
-    let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| Unusable(format!("TLS: {error}")))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+/// Certificate and host name are always verified.
+fn connector(database: &Database) -> Result<TlsConnector, Unusable> {
+    let config = database.tls_config().map_err(|error| Unusable(format!("TLS: {error}")))?;
     Ok(TlsConnector::from(Arc::new(config)))
 }

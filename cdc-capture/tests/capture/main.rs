@@ -2,10 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "clippy knows tests, but not what they call")]
 
+mod check;
 mod delivery;
 mod faults;
 mod formats;
 mod outbox;
 mod program;
 mod restart;
+mod security;
 mod set_up;
+mod slot;

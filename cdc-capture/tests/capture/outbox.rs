@@ -55,7 +55,11 @@ impl Outbox {
 
     /// With the table and the role, but no topic, publication or slot.
     pub(crate) async fn bare(purpose: &str, bootstrap: &str) -> Self {
-        let database = TempDatabase::create(purpose).await;
+        Self::bare_in(TempDatabase::create(purpose).await, purpose, bootstrap).await
+    }
+
+    /// The same in a database that is there.
+    pub(crate) async fn bare_in(database: TempDatabase, purpose: &str, bootstrap: &str) -> Self {
         let client = connect(&database.url()).await;
         client.batch_execute(TABLE).await.unwrap();
         let login = database.create_login(purpose, "REPLICATION").await.unwrap();

@@ -60,7 +60,8 @@ async fn the_program_sets_up_relays_and_ends_at_sigterm() {
     outbox.insert("k", 0..10).await;
     outbox.drained().await;
     let metrics = eventually("it counts", SOON, async || {
-        get("/metrics").await.filter(|(_, metrics)| metrics.contains("capture_events_total 10"))
+        let wanted = ["capture_events_total 10", "capture_slot_retained_wal_bytes "];
+        get("/metrics").await.filter(|(_, metrics)| wanted.iter().all(|wanted| metrics.contains(wanted)))
     })
     .await;
     for name in ["capture_delivered_bytes_total", "capture_lag_bytes", "capture_lag_seconds", "capture_confirmed_lsn"] {

@@ -34,7 +34,6 @@ const SETTINGS: &[(&str, &str)] = &[
     ("node.id", "1"),
     ("process.roles", "broker,controller"),
     ("controller.listener.names", "CONTROLLER"),
-    ("listener.security.protocol.map", "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT"),
     ("auto.create.topics.enable", "false"),
     ("group.initial.rebalance.delay.ms", "0"),
     ("offsets.topic.replication.factor", "1"),
@@ -68,6 +67,10 @@ rootLogger.appenderRef.console.ref = console
 pub struct KafkaOptions {
     /// Settings for `server.properties`, name and value.
     pub settings: Vec<(String, String)>,
+    /// The security protocol of a second listener beside the plain one, such as `SASL_SSL`, which is its name too.
+    pub second_listener: Option<String>,
+    /// Further arguments for formatting the storage, such as `--add-scram` and its value.
+    pub format_arguments: Vec<String>,
 }
 
 /// A private Kafka broker. Dropping it stops it and removes its data.
@@ -75,8 +78,9 @@ pub struct KafkaOptions {
 pub struct Kafka {
     server: Option<Child>,
     installation: Installation,
-    settings: Vec<(String, String)>,
+    options: KafkaOptions,
     port: u16,
+    second_port: u16,
     controller_port: u16,
     scratch: Scratch,
 }
@@ -92,8 +96,9 @@ impl Kafka {
         let mut kafka = Self {
             server: None,
             installation: Installation::find()?,
-            settings: options.settings,
+            options,
             port: ports::free()?,
+            second_port: ports::free()?,
             controller_port: ports::free()?,
             scratch: Scratch::new("kafka")?,
         };
@@ -116,6 +121,11 @@ impl Kafka {
     /// `127.0.0.1:PORT`, which stays the same after a restart.
     pub fn bootstrap_servers(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    /// `127.0.0.1:PORT` of [`KafkaOptions::second_listener`].
+    pub fn second_bootstrap_servers(&self) -> String {
+        format!("127.0.0.1:{}", self.second_port)
     }
 
     /// The broker's port.
@@ -208,12 +218,20 @@ impl Kafka {
     fn configure(&self) -> Result<()> {
         let (port, controller) = (self.port, self.controller_port);
         let mut lines = String::new();
-        writeln!(lines, "listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}")?;
-        writeln!(lines, "advertised.listeners=PLAINTEXT://127.0.0.1:{port}")?;
+        let (second, protocols) = match &self.options.second_listener {
+            Some(protocol) => {
+                (format!(",{protocol}://127.0.0.1:{}", self.second_port), format!(",{protocol}:{protocol}"))
+            }
+            None => (String::new(), String::new()),
+        };
+        writeln!(lines, "listeners=PLAINTEXT://127.0.0.1:{port}{second},CONTROLLER://127.0.0.1:{controller}")?;
+        writeln!(lines, "advertised.listeners=PLAINTEXT://127.0.0.1:{port}{second}")?;
+        writeln!(lines, "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT{protocols}")?;
         writeln!(lines, "controller.quorum.voters=1@127.0.0.1:{controller}")?;
         writeln!(lines, "log.dirs={}", self.scratch.join("data").display())?;
         let fixed = SETTINGS.iter().copied();
-        for (name, value) in fixed.chain(self.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()))) {
+        let own = self.options.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        for (name, value) in fixed.chain(own) {
             writeln!(lines, "{name}={value}")?;
         }
         let path = self.scratch.join("server.properties");
@@ -227,7 +245,8 @@ impl Kafka {
         let mut command = self.command(OUTPUT)?;
         command
             .args(["-XX:TieredStopAtLevel=1", "kafka.tools.StorageTool", "format", "-t", &cluster, "-c"])
-            .arg(self.scratch.join("server.properties"));
+            .arg(self.scratch.join("server.properties"))
+            .args(&self.options.format_arguments);
         let status = Child::spawn(command, Signal::SIGKILL)?.wait().await?;
         if !status.success() {
             bail!("formatting Kafka's storage failed ({status}):\n{}", self.scratch.tail(OUTPUT));

@@ -51,6 +51,8 @@ const SETTINGS: &[(&str, &str)] = &[
 pub struct PostgresOptions {
     /// Settings for `postgresql.conf`, name and value.
     pub settings: Vec<(String, String)>,
+    /// Files of the data directory, name and content, readable by the server alone: certificates, `pg_hba.conf`.
+    pub files: Vec<(String, String)>,
     /// Whether what committed must survive a crash of the machine. Not by default: the data are thrown away, and a
     /// crash of the server alone loses nothing that was written.
     pub fsync: bool,
@@ -215,7 +217,14 @@ impl Postgres {
         for (name, value) in fixed.chain(own) {
             lines.push_str(&format!("{name} = {}\n", quoted_literal(value)));
         }
-        let path = self.scratch.join("data").join("postgresql.auto.conf");
+        let data = self.scratch.join("data");
+        for (name, content) in &options.files {
+            let path = data.join(name);
+            fs::write(&path, content).with_context(|| format!("cannot write {}", path.display()))?;
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
+            self.give_to_server(&path)?;
+        }
+        let path = data.join("postgresql.auto.conf");
         fs::write(&path, lines).with_context(|| format!("cannot write {}", path.display()))
     }
 

@@ -53,7 +53,7 @@ async fn a_topic_is_read_back_whole_also_after_a_stop_and_a_kill() {
 #[tokio::test]
 async fn topics_are_made_by_name_only_and_refusals_are_told() {
     let settings = vec![("message.max.bytes".to_owned(), "2000".to_owned())];
-    let kafka = Kafka::start_with(KafkaOptions { settings }).await.unwrap();
+    let kafka = Kafka::start_with(KafkaOptions { settings, ..KafkaOptions::default() }).await.unwrap();
     let bootstrap = kafka.bootstrap_servers();
     let error = topics::consume_all(&bootstrap, "nobody.made.this").await.unwrap_err();
     assert!(error.to_string().contains("no topic nobody.made.this"), "{error:#}");
