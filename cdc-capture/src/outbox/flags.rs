@@ -49,7 +49,8 @@ pub struct FormatArgs {
 impl ColumnArgs {
     /// Checks them.
     pub fn check(&self, problems: &mut Problems) -> Option<Format> {
-        let preset: Preset = problems.parse("--preset / PRESET", &self.preset)?;
+        // With an unknown one the others are checked all the same.
+        let preset: Preset = problems.parse("--preset / PRESET", &self.preset).unwrap_or_default();
         let mut format = Format::of(preset);
         for text in given(&self.columns) {
             let Some((part, column)) = text.split_once('=').filter(|(_, column)| !column.is_empty()) else {
@@ -164,7 +165,8 @@ mod tests {
         ] {
             assert!(message.contains(words), "{words:?} in {message}");
         }
-        assert!(check(&["--preset=kafka"]).unwrap_err().contains("there are waybill and debezium"));
+        let message = check(&["--preset=kafka", "--column=id"]).unwrap_err();
+        assert!(message.contains("there are waybill and debezium") && message.contains("expected PART"), "{message}");
         let message = check(&["--preset=debezium", "--column=headers=h", "--header=type=id"]).unwrap_err();
         assert!(message.contains("the preset debezium has no headers"), "{message}");
         assert!(message.contains("\"id\" is for the relay to set"), "{message}");

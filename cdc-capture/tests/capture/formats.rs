@@ -7,7 +7,7 @@ use cdc_capture::{
 use contracts::envelope::Position;
 use servers::{shared, topics::Record};
 
-use crate::outbox::{Outbox, Relay, SOON};
+use crate::outbox::{Outbox, Relay, SOON, number};
 
 fn headers(record: &Record) -> Vec<(&str, &str)> {
     record.headers.iter().map(|(name, value)| (name.as_str(), std::str::from_utf8(value).unwrap())).collect()
@@ -262,4 +262,28 @@ async fn the_program_takes_the_flags() {
     assert_eq!(run.terminate(SOON).await.unwrap().code(), Some(0), "{}", run.log());
     let records = outbox.records("acme").await;
     assert_eq!(headers(&records[0]), [("id", records[0].header("id").unwrap()), ("k", "Order")]);
+}
+
+#[tokio::test]
+async fn a_connector_s_slot_and_publication_can_be_taken() {
+    let outbox = Outbox::bare("taken", &shared::kafka().bootstrap_servers).await;
+    outbox.create_topic("outbox.event.order", 1).await;
+    // As Debezium makes them with publication.autocreate.mode=filtered: all operations, partitions under their names.
+    outbox.execute("CREATE PUBLICATION dbz_publication FOR TABLE sales.outbox").await;
+    outbox.execute(&format!("SELECT pg_create_logical_replication_slot('{}', 'pgoutput')", outbox.slot)).await;
+    outbox.insert("k", 0..2).await;
+    let format = Format::of(Preset::Debezium);
+    let mut setup = outbox.setup_settings(&["sales.outbox"]);
+    setup.publication = "dbz_publication".parse().unwrap();
+    setup.format = format.clone();
+    cdc_capture::setup(setup.clone()).await.unwrap();
+    let relay = Relay::start(Settings { format, publication: setup.publication, ..outbox.settings() });
+    // Rows that are deleted at once, as Debezium's users do, are published all the same.
+    outbox.execute("BEGIN").await;
+    outbox.insert("k", 2..4).await;
+    outbox.execute("UPDATE sales.outbox SET type = 'Other'; DELETE FROM sales.outbox; COMMIT").await;
+    outbox.drained().await;
+    relay.stop().await;
+    let numbers: Vec<_> = outbox.records("outbox.event.order").await.iter().map(number).collect();
+    assert_eq!(numbers, [0, 1, 2, 3]);
 }
