@@ -73,7 +73,7 @@ async fn replication_connection(settings: &Settings, report: &mut Report) {
     };
     match opened.await {
         Ok(server) => {
-            report.ok(format!("replication connection: system {}, timeline {}", server.system, server.timeline))
+            report.ok(format!("replication connection: system {}, timeline {}", server.system, server.timeline));
         }
         Err(reason) => report.problem("no replication connection", reason),
     }

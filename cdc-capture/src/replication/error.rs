@@ -74,7 +74,10 @@ impl Error {
             "42704" => Self::SetUp(vec![Finding::new(text, "run `cdc-capture setup`")]),
             "28P01" | "28000" => Self::SetUp(vec![Finding::new(text, "check the user, its password and pg_hba.conf")]),
             "3D000" => Self::SetUp(vec![Finding::new(text, "check the database's name in --database-url")]),
-            "42501" => Self::SetUp(vec![Finding::new(text, "give the role what it lacks (ALTER ROLE … REPLICATION)")]),
+            "42501" => Self::SetUp(vec![Finding::new(
+                text,
+                "`cdc-capture check` names what the role lacks (GRANT …, or ALTER ROLE … REPLICATION)",
+            )]),
             "55000" => Self::SetUp(vec![Finding::new(text, "see the slot's state in pg_replication_slots")]),
             _ => Self::Unavailable(text),
         }
