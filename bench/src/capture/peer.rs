@@ -51,7 +51,7 @@ pub(super) async fn measure(peer: Peer, stage: &Stage, scale: Scale, report: &mu
     report.add_rival(peer.name(), "latency_50_p50_ms", MILLISECONDS, &p50);
     report.add_rival(peer.name(), "latency_50_p99_ms", MILLISECONDS, &p99);
     report.add_rival(peer.name(), "rss_mib", "MiB", &stage.peak_of(peer.name()));
-    Ok(())
+    fs::remove_dir_all(peer.memory()).context("cannot remove the peer's positions")
 }
 
 impl Peer {
@@ -59,6 +59,11 @@ impl Peer {
         match self {
             Self::Debezium => "debezium",
         }
+    }
+
+    /// Where its workers note their positions.
+    fn memory(self) -> PathBuf {
+        std::env::temp_dir().join(format!("waybill-bench-{}-{}", self.name(), std::process::id()))
     }
 
     fn script(self) -> Command {
@@ -94,7 +99,7 @@ impl Peer {
 
     /// Starts it with the memory of its last run on this slot.
     pub(super) fn start(self, stage: &Stage, slot: &str, target: &Target) -> Result<Worker> {
-        let dir = std::env::temp_dir().join(format!("waybill-{}-{}-{slot}", self.name(), std::process::id()));
+        let dir = self.memory().join(slot);
         fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
         let log = dir.join("output.log");
         let output = File::options().create(true).append(true).open(&log).context("cannot open a log")?;
