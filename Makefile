@@ -4,7 +4,7 @@ SHELL := /bin/bash
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests setup-lint demo test soak lint compose-check clean
+.PHONY: help setup setup-tests setup-lint demo test soak bench-capture lint compose-check clean
 
 help: ## List what can be made
 	@awk -F ': *.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,10 @@ test: setup-tests ## All tests, on a PostgreSQL and an Apache Kafka that are sta
 soak: setup-tests ## The crash tests at length: every process is killed DEATHS=30 times under load
 	cargo build --workspace --bins --locked
 	SOAK=$(or $(DEATHS),30) cargo run -q -p servers --locked -- run -- cargo test --workspace --locked --test end_to_end crash
+
+bench-capture: setup-tests ## Measure the relay; RUNS=3, QUICK=1 (a smoke test), ONLY=drain-batched,latency, PEER=debezium
+	cargo build --release --locked -p cdc-capture -p bench
+	target/release/bench capture
 
 lint: setup-lint ## rustfmt, and clippy with warnings as errors
 	cargo fmt --all --check

@@ -29,7 +29,7 @@ use tokio::time::Instant;
 use crate::{
     metrics::CaptureMetrics,
     outbox::Router,
-    publisher::{LONGEST_DELIVERY, Publisher, Start, UnusableSettings},
+    publisher::{self, LONGEST_DELIVERY, Publisher, Start, UnusableSettings},
     replication::{self, Connection, Endpoint, Server, UnusableTls, verify},
     settings::Settings,
 };
@@ -130,9 +130,10 @@ impl Capture {
         self.parts.outbox.ready();
         // What is not delivered by the time that the server gives the slot to another relay never may be: this process
         // may be stopped now and wake up then. The server counts from the last status, which may be a fifth of it old.
-        let delivery = (stream.patience() * 2 / 3).min(LONGEST_DELIVERY);
-        if delivery < LONGEST_DELIVERY {
-            let former = std::mem::replace(&mut publisher, self.publisher(delivery)?);
+        let longest = (stream.patience() * 2 / 3).min(LONGEST_DELIVERY);
+        let delivery = publisher::delivery(&self.settings.kafka, longest);
+        if longest < LONGEST_DELIVERY {
+            let former = std::mem::replace(&mut publisher, self.publisher(longest)?);
             former.discard().await;
         }
         let confirmed = stream.confirmed();

@@ -16,7 +16,7 @@ mod spans;
 pub use context::Failure;
 pub use found::{Found, Place};
 pub use read_back::Start;
-pub use settings::{MAX_IN_FLIGHT, UnusableSettings, check as check_settings};
+pub use settings::{MAX_IN_FLIGHT, UnusableSettings, check as check_settings, delivery};
 
 use std::{sync::Arc, time::Duration};
 
@@ -74,7 +74,7 @@ pub enum TopicState {
 }
 
 impl TopicState {
-    fn unreadable(reason: String) -> Self {
+    fn unreadable(reason: &str) -> Self {
         Self::Unknown(format!("cannot be read back: {reason} (permit reading it, or see --read-back)"))
     }
 }
@@ -241,7 +241,7 @@ impl Publisher {
                         let Some(start) = &start else { return TopicState::There(Found::default()) };
                         let partitions: Vec<i32> = found.partitions().iter().map(|partition| partition.id()).collect();
                         read_back::read_back(&kafka, &topic, &partitions, start)
-                            .map_or_else(TopicState::unreadable, TopicState::There)
+                            .map_or_else(|reason| TopicState::unreadable(&reason), TopicState::There)
                     }
                 },
             }

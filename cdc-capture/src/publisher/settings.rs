@@ -34,6 +34,13 @@ pub fn check(setting: &str, kafka: &Kafka, problems: &mut Problems) {
     }
 }
 
+/// How long an event may take: what the operator wants, within `longest`.
+pub fn delivery(kafka: &Kafka, longest: Duration) -> Duration {
+    let wanted = kafka.properties.iter().rev().find(|(key, _)| key == "message.timeout.ms");
+    let wanted = wanted.and_then(|(_, millis)| millis.parse().ok()).filter(|millis| *millis > 0);
+    wanted.map_or(longest, |millis| Duration::from_millis(millis).min(longest))
+}
+
 pub(super) fn client_config(kafka: &Kafka, linger: Duration, longest_delivery: Duration) -> ClientConfig {
     let mut config = ClientConfig::new();
     config
@@ -50,9 +57,7 @@ pub(super) fn client_config(kafka: &Kafka, linger: Duration, longest_delivery: D
         config.set(key, value);
     }
     config.set("bootstrap.servers", &kafka.bootstrap_servers);
-    let wanted = config.get("message.timeout.ms").and_then(|millis| millis.parse().ok()).filter(|millis| *millis > 0);
-    let longest = longest_delivery.as_millis();
-    config.set("message.timeout.ms", wanted.map_or(longest, |wanted: u128| wanted.min(longest)).to_string());
+    config.set("message.timeout.ms", delivery(kafka, longest_delivery).as_millis().to_string());
     for (key, value) in FIXED {
         config.set(key, value);
     }

@@ -8,7 +8,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -107,6 +107,11 @@ impl Postgres {
     /// `postgres://postgres:PASSWORD@127.0.0.1:PORT/DATABASE`, as the superuser.
     pub fn url(&self, database: &str) -> String {
         format!("postgres://{SUPERUSER}:{}@127.0.0.1:{}/{database}", self.password, self.port)
+    }
+
+    /// Where one of its installation's other programs is, such as `pg_recvlogical`.
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.installation.program(name)
     }
 
     /// Its port, which stays the same after a restart.

@@ -1,0 +1,139 @@
+//! The outbox relay's benchmark: the order of its parts.
+//!
+//! ```text
+//! Stage (PostgreSQL, Kafka) -> warm -> drain, latency, memory, restart: each runs Relay beside its floor -> Report
+//! ```
+
+mod backlog;
+mod drain;
+mod floor;
+mod latency;
+mod memory;
+mod pace;
+mod peer;
+mod process;
+mod reader;
+mod relay;
+mod restart;
+mod stage;
+mod warm;
+
+use anyhow::Result;
+use clap::builder::FalseyValueParser;
+
+use self::{backlog::Backlog, drain::Contestant, relay::Program, stage::Stage};
+use crate::report::Report;
+
+const EVENTS: &str = "events/s";
+
+/// How much is measured.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// How often each figure is measured; the median counts.
+    #[arg(long, env = "RUNS", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    runs: u32,
+
+    /// Small counts, once: whether it works, not how fast.
+    #[arg(long, env = "QUICK", value_parser = FalseyValueParser::new())]
+    quick: bool,
+
+    /// Measure only these parts: drain-batched, drain-single, latency, memory, restart.
+    #[arg(long, env = "ONLY", value_enum, value_delimiter = ',')]
+    only: Vec<Part>,
+
+    /// Measure another relay beside ours on the same machine.
+    #[arg(long, env = "PEER", value_enum)]
+    peer: Option<peer::Peer>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    DrainBatched,
+    DrainSingle,
+    Latency,
+    Memory,
+    Restart,
+}
+
+/// How much of everything.
+#[derive(Clone, Copy, Debug)]
+struct Scale {
+    runs: u32,
+    warm_records: u64,
+    backlog: u64,
+    latency_seconds: u64,
+    large_transaction: u64,
+    broker_stopped_seconds: u64,
+}
+
+impl Scale {
+    fn of(args: &Args) -> Self {
+        if args.quick {
+            Self {
+                runs: 1,
+                warm_records: 100_000,
+                backlog: 30_000,
+                latency_seconds: 3,
+                large_transaction: 100_000,
+                broker_stopped_seconds: 5,
+            }
+        } else {
+            Self {
+                runs: args.runs,
+                warm_records: 1_000_000,
+                backlog: 300_000,
+                latency_seconds: 20,
+                large_transaction: 1_000_000,
+                broker_stopped_seconds: 60,
+            }
+        }
+    }
+}
+
+/// Measures everything that is asked for.
+pub(crate) async fn run(args: &Args) -> Result<Report> {
+    let scale = Scale::of(args);
+    let wanted = |part| args.only.is_empty() || args.only.contains(&part);
+    let mut report = Report::new("capture");
+    progress("starting PostgreSQL and Kafka");
+    let stage = Stage::start().await?;
+    warm::broker(&stage, scale.warm_records).await?;
+
+    let (floor, ours) = (Contestant::Floor, Contestant::Relay(Program::OURS));
+    if wanted(Part::DrainBatched) {
+        let mut contestants = vec![floor, ours];
+        if relay::knows_delivery()? {
+            contestants.push(Contestant::Relay(Program::OURS_TRANSACTIONAL));
+        }
+        let rates = drain::measure(&stage, Backlog::batched(scale.backlog), scale.runs, &contestants).await?;
+        report.add("drain_batched", EVENTS, &rates[1], &rates[0]);
+        if let Some(rates) = rates.get(2) {
+            report.add_beside("drain_transactional", EVENTS, rates, "drain_batched");
+        }
+    }
+    if wanted(Part::DrainSingle) {
+        let rates = drain::measure(&stage, Backlog::single(scale.backlog), scale.runs, &[floor, ours]).await?;
+        report.add("drain_single", EVENTS, &rates[1], &rates[0]);
+    }
+    if wanted(Part::Latency) {
+        for rate in [50, 500] {
+            latency::measure(&stage, rate, scale, &mut report).await?;
+        }
+    }
+    if wanted(Part::Memory) {
+        memory::measure(&stage, scale).await?;
+    }
+    if wanted(Part::Restart) {
+        restart::measure(&stage, scale.runs, &mut report).await?;
+    }
+    report.add("rss_mib", "MiB", &stage.peak_mib(), &[]);
+    if let Some(peer) = args.peer {
+        peer::measure(peer, &stage, scale, &mut report).await?;
+    }
+    Ok(report)
+}
+
+/// Says on stderr what is going on.
+fn progress(what: impl std::fmt::Display) {
+    eprintln!("bench: {what}");
+}

@@ -1,0 +1,33 @@
+//! Benchmarks of the pipeline's programs, on a PostgreSQL and a Kafka that are started for them.
+
+mod capture;
+mod report;
+mod stats;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Benchmarks, on servers that are started for them and thrown away. Every figure has its floor from the same run.
+#[derive(Parser)]
+enum Benchmark {
+    /// The outbox relay: how fast, how late, how much memory.
+    Capture(capture::Args),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let result = match Benchmark::parse() {
+        Benchmark::Capture(args) => capture::run(&args).await,
+    };
+    match result {
+        Ok(report) => {
+            report.print();
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
