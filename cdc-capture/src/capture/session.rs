@@ -174,7 +174,12 @@ impl<'a> Session<'a> {
         let now = Instant::now();
         let stood_still = now.duration_since(self.looked);
         self.looked = now;
-        if stood_still > self.patience { Err(Error::Stopped(stood_still)) } else { Ok(()) }
+        if stood_still <= self.patience {
+            return Ok(());
+        }
+        // At once: what was handed over in the middle of the standstill waits for its linger time and no longer.
+        self.relay.publisher.purge();
+        Err(Error::Stopped(stood_still))
     }
 
     /// No event is older than twice the time that passes here.
@@ -195,7 +200,6 @@ impl<'a> Session<'a> {
     async fn take(&mut self, frame: Frame) -> Result<(), Error> {
         let mut next = Some(frame);
         for taken in 1.. {
-            self.look_at_the_clock()?;
             match next {
                 None => break,
                 Some(Frame::Data(message)) => self.deal_with(message)?,
@@ -208,6 +212,7 @@ impl<'a> Session<'a> {
                     }
                 }
             }
+            self.look_at_the_clock()?;
             if taken == BITE || !matches!(self.waiting, Waiting::No) {
                 break;
             }

@@ -24,7 +24,7 @@ use rdkafka::{
     config::FromClientConfigAndContext,
     error::{KafkaError, RDKafkaErrorCode},
     message::{Header, OwnedHeaders},
-    producer::{BaseRecord, Producer, ThreadedProducer},
+    producer::{BaseRecord, Producer, PurgeConfig, ThreadedProducer},
 };
 use telemetry::kafka::Kafka;
 
@@ -258,6 +258,13 @@ impl Publisher {
             let producer = producer.ok_or_else(|| "the producer has ended".to_owned())?;
             let answer = tokio::task::spawn_blocking(move || work(&producer)).await;
             answer.map_err(|error| error.to_string())
+        }
+    }
+
+    /// Gives up what was not sent yet.
+    pub fn purge(&self) {
+        if let Some(producer) = &self.producer {
+            producer.purge(PurgeConfig::default().queue());
         }
     }
 

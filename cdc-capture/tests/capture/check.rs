@@ -106,9 +106,9 @@ async fn settings_that_do_not_fit_each_other_and_servers_that_do_not_answer_are_
     let outbox = Outbox::create("unfit").await;
     let mut settings = outbox.settings();
     settings.kafka.bootstrap_servers = "127.0.0.1:1".to_owned();
-    settings.kafka.properties.push(("message.timeout.ms".to_owned(), "60000".to_owned()));
+    outbox.execute(&format!("ALTER ROLE {} SET wal_sender_timeout = '1s'", outbox.login.role)).await;
     let report = cdc_capture::check(&settings).await;
-    assert_says(&report, Verdict::Problem, "message.timeout.ms 60000 is not below wal_sender_timeout, 60000 ms");
+    assert_says(&report, Verdict::Problem, "wal_sender_timeout is 1000 ms, within two thirds of which");
     assert_says(&report, Verdict::Problem, "Kafka at 127.0.0.1:1 cannot be reached");
 
     let password = outbox.login.url.split([':', '@']).nth(2).unwrap();
