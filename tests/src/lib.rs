@@ -5,7 +5,11 @@ use std::{net::TcpListener, time::Duration};
 
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
-use servers::{Login, Process, TempDatabase, eventually, shared, unique_prefix};
+use servers::{
+    Login, Process, TempDatabase, eventually, shared,
+    topics::{Record, consume_all},
+    unique_prefix,
+};
 
 /// How long anything may take that is awaited. Long, since a loaded machine is slow; a right answer comes far sooner.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -135,6 +139,16 @@ impl Pipeline {
         let mut answer: Value = request.json(&body).send().await?.json().await?;
         ensure!(answer.get("errors").is_none(), "{}", answer["errors"]);
         Ok(answer["data"].take())
+    }
+
+    /// All records of a topic, by its name without the prefix, once there are any.
+    pub async fn records_of(&self, topic: &str) -> Vec<Record> {
+        let name = format!("{}{topic}", self.topic_prefix);
+        eventually(&format!("{topic} has a record"), PATIENCE, async || {
+            let records = consume_all(&self.kafka, &name).await.map_err(|error| format!("{error:#}"))?;
+            Ok::<_, String>((!records.is_empty()).then_some(records))
+        })
+        .await
     }
 
     /// Opens an account and defines a room type with so many rooms; answers their ids once bookings can be made.

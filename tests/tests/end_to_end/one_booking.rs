@@ -3,7 +3,6 @@
 use anyhow::Context;
 use end_to_end::{Pipeline, account, booking};
 use serde_json::{Value, json};
-use servers::topics::consume_all;
 
 #[tokio::test]
 async fn a_booking_travels_from_http_over_kafka_to_graphql() -> anyhow::Result<()> {
@@ -19,8 +18,7 @@ async fn a_booking_travels_from_http_over_kafka_to_graphql() -> anyhow::Result<(
     let booking_id = id(&booked, "bookingId")?;
 
     // The event carries the very document that the command answered.
-    let records =
-        consume_all(&pipeline.kafka, &format!("{}hotel.direct-booking.booking.v1", pipeline.topic_prefix)).await?;
+    let records = pipeline.records_of("hotel.direct-booking.booking.v1").await;
     let [record] = &records[..] else { panic!("expected one record, found {records:?}") };
     assert_eq!(record.key.as_deref(), Some(booking_id.as_bytes()));
     let document: Value = serde_json::from_slice(record.value.as_deref().context("a tombstone")?)?;

@@ -14,7 +14,7 @@ use opentelemetry_proto::tonic::{
 };
 use prost::Message;
 use serde_json::json;
-use servers::{eventually, topics::consume_all};
+use servers::eventually;
 
 const TRACE_ID: &str = "0af7651916cd43dd8448eb211c80319c";
 
@@ -48,8 +48,7 @@ async fn one_trace_leads_from_the_command_to_the_view() -> anyhow::Result<()> {
 
     // Kafka's headers name the trace,
     let topic = "hotel.accounts.account.v1";
-    let prefixed = format!("{}{topic}", pipeline.topic_prefix);
-    let records = consume_all(&pipeline.kafka, &prefixed).await?;
+    let records = pipeline.records_of(topic).await;
     let carried = records[0].header("traceparent").context("no traceparent")?;
     assert_eq!(carried.split('-').nth(1), Some(TRACE_ID));
 
