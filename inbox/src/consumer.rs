@@ -169,9 +169,7 @@ fn config(kafka: &Kafka, group: &str) -> ClientConfig {
         .set("socket.keepalive.enable", "true")
         .set("reconnect.backoff.max.ms", "2000")
         .set("statistics.interval.ms", "1000");
-    for (key, value) in &kafka.properties {
-        config.set(key, value);
-    }
+    kafka.set_properties(&mut config);
     // What the guarantees rest on cannot be set from outside.
     config
         .set("group.id", group)

@@ -41,6 +41,19 @@ impl Kafka {
         Self { bootstrap_servers: bootstrap_servers.into(), properties: Vec::new(), topic_prefix: String::new() }
     }
 
+    /// Sets the further properties in a client's configuration, over what it has; nothing else.
+    pub fn set_properties(&self, config: &mut ClientConfig) {
+        for (key, value) in &self.properties {
+            config.set(key, value);
+        }
+    }
+
+    /// What a property is set to; as in librdkafka, the last one counts.
+    pub fn property(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.properties.iter().rev().find(|(key, _)| key == name)?;
+        Some(value)
+    }
+
     /// The name under which a topic of the contracts exists on this cluster.
     pub fn topic(&self, name: &str) -> String {
         format!("{}{name}", self.topic_prefix)

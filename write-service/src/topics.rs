@@ -62,9 +62,7 @@ async fn try_once(kafka: &Kafka, topics: &[Topic]) -> Result<(), Error> {
 fn admin(kafka: &Kafka) -> Result<Arc<Admin>, KafkaError> {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", &kafka.bootstrap_servers);
-    for (key, value) in &kafka.properties {
-        config.set(key, value);
-    }
+    kafka.set_properties(&mut config);
     config.create().map(Arc::new)
 }
 

@@ -52,8 +52,8 @@ impl<'a> KafkaWatch<'a> {
         }
     }
 
-    /// Word about a topic has come; gives whether it can be written to.
-    pub(super) fn topic(&mut self, topic: &str, state: &TopicState) -> bool {
+    /// Word about a topic has come.
+    pub(super) fn topic(&mut self, topic: &str, state: &TopicState) {
         self.topic_trouble = match state {
             TopicState::There(_) => None,
             TopicState::Missing(reason) => {
@@ -62,7 +62,6 @@ impl<'a> KafkaWatch<'a> {
             TopicState::Unknown(reason) => Some(format!("Kafka: topic {topic}: {reason}")),
         };
         self.is_well();
-        self.topic_trouble.is_none()
     }
 
     /// Something was acknowledged, or there is nothing to be.

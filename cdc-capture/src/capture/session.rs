@@ -296,8 +296,8 @@ impl<'a> Session<'a> {
             TopicState::There(found) => self.recovery.judge(&topic, found),
             state => state,
         };
-        let is_well = self.kafka.topic(&topic, &state);
-        if let (true, TopicState::There(found)) = (is_well, state) {
+        self.kafka.topic(&topic, &state);
+        if let TopicState::There(found) = state {
             if !found.is_empty() {
                 tracing::info!(topic, events = found.len(), "already on the topic, not to be sent again");
             }

@@ -9,7 +9,7 @@ use rdkafka::{
     error::RDKafkaErrorCode,
 };
 
-use super::{Report, property};
+use super::Report;
 use crate::{
     Settings,
     publisher::{LONGEST_DELIVERY, Publisher},
@@ -75,15 +75,18 @@ async fn reach(settings: &Settings) -> Result<(), String> {
 fn admin(settings: &Settings) -> Result<Admin, String> {
     let mut config = ClientConfig::new();
     config.set("client.id", "cdc-capture check");
-    for (key, value) in &settings.kafka.properties {
-        config.set(key, value);
-    }
+    settings.kafka.set_properties(&mut config);
     config.set("bootstrap.servers", &settings.kafka.bootstrap_servers);
     config.create().map(Arc::new).map_err(|error| telemetry::kafka::reason(&error))
 }
 
 fn largest_message(settings: &Settings) -> u64 {
-    property(settings, &["message.max.bytes"], 1_000_000)
+    size(settings, "message.max.bytes")
+}
+
+/// A limit of the producer's, in bytes; librdkafka's default is the same for all that are asked for.
+fn size(settings: &Settings, name: &str) -> u64 {
+    settings.kafka.property(name).and_then(|value| value.parse().ok()).unwrap_or(1_000_000)
 }
 
 /// What holds for topics that say nothing of their own.
@@ -151,7 +154,7 @@ async fn check_topic(settings: &Settings, admin: &Admin, topic: &str, report: &m
         );
     }
     let largest = largest_message(settings);
-    let batch = property(settings, &["batch.size"], 1_000_000);
+    let batch = size(settings, "batch.size");
     if let Some(limit) = number(&configuration, "max.message.bytes").filter(|limit| *limit < largest.max(batch)) {
         report.warning(
             format!(

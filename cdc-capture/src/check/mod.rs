@@ -16,9 +16,3 @@ pub async fn check(settings: &Settings) -> Report {
     kafka::check(settings, topics, &mut report).await;
     report
 }
-
-/// What a librdkafka property is set to, by one of its names; as there, the last one counts.
-fn property(settings: &Settings, names: &[&str], default: u64) -> u64 {
-    let set = settings.kafka.properties.iter().rev().find(|(key, _)| names.contains(&key.as_str()));
-    set.and_then(|(_, value)| value.parse().ok()).unwrap_or(default)
-}

@@ -272,7 +272,6 @@ impl Check<'_> {
         let row = self.client.query_one(ask, &[&name.schema, &name.table]).await?;
         let (usage, select, role): (bool, bool, &str) = (row.get(0), row.get(1), row.get(2));
         let grantee = quote_identifier(role);
-        let has = |column: &str| columns.iter().any(|(name, _)| name == column);
         if !usage {
             let grant = format!("GRANT USAGE ON SCHEMA {} TO {grantee}", quote_identifier(&name.schema));
             self.report.problem(format!("role {role} lacks USAGE on schema {}", name.schema), grant);
@@ -287,9 +286,6 @@ impl Check<'_> {
             let publication = quote_identifier(self.settings.publication.as_str());
             let remedy = format!("give it the columns, or ALTER PUBLICATION {publication} DROP TABLE {quoted}");
             self.report.problem(format!("{name}: {error}"), remedy);
-        } else if let Some(lacking) = self.settings.format.topic.columns().find(|column| !has(column)) {
-            let what = format!("{name} lacks the column {lacking}, which --topic-template names");
-            self.report.problem(what, "add it, or use another --topic-template");
         } else if usage && select {
             self.report.ok(format!("table {name}: an outbox that the role may read"));
             self.topics_of(name).await?;

@@ -52,12 +52,11 @@ impl Format {
 
     /// An SQL expression over an outbox table: the topic of a row, without the installation's prefix.
     pub(crate) fn topic_in_sql(&self) -> String {
-        let column = |name: &str| quote_identifier(name);
         let pieces = self.topic.pieces().iter().map(|piece| match piece {
             Piece::Text(text) => quote_literal(text),
-            Piece::AggregateType => column(self.mapping.column(Part::AggregateType)),
-            Piece::Type => column(self.mapping.column(Part::Type)),
-            Piece::Column(name) => column(name),
+            Piece::AggregateType => quote_identifier(self.mapping.column(Part::AggregateType)),
+            Piece::Type => quote_identifier(self.mapping.column(Part::Type)),
+            Piece::Column(name) => quote_identifier(name),
         });
         format!("concat({})", pieces.collect::<Vec<_>>().join(", "))
     }

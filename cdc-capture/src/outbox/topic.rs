@@ -94,7 +94,7 @@ impl TopicTemplate {
     }
 
     /// The columns that it names, in its order.
-    pub(crate) fn columns(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn columns(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|piece| match piece {
             Piece::Column(column) => Some(column.as_str()),
             _ => None,

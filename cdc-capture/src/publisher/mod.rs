@@ -105,9 +105,7 @@ impl Publisher {
     /// # Errors
     /// When it was not taken. Then the number is still free.
     pub fn send(&mut self, number: u64, event: &Event<'_>) -> Result<(), Refused> {
-        if number - self.drained >= self.shared.window.capacity() {
-            return Err(Refused::Full);
-        }
+        self.room_for(number)?;
         let Some(producer) = &self.producer else { return Err(Refused::Failed("the producer has ended".to_owned())) };
         let mut headers = OwnedHeaders::new_with_capacity(event.headers.len());
         for (key, value) in event.headers.iter() {
@@ -147,11 +145,14 @@ impl Publisher {
     /// # Errors
     /// When too much is in flight. Then the number is still free.
     pub fn leave_out(&mut self, number: u64) -> Result<(), Refused> {
-        if number - self.drained >= self.shared.window.capacity() {
-            return Err(Refused::Full);
-        }
+        self.room_for(number)?;
         self.shared.left_out(number);
         Ok(())
+    }
+
+    /// Whether the window of acknowledgements reaches so far.
+    fn room_for(&self, number: u64) -> Result<(), Refused> {
+        if number - self.drained < self.shared.window.capacity() { Ok(()) } else { Err(Refused::Full) }
     }
 
     /// Waits until something was acknowledged or has failed since [`Publisher::acknowledged`] was asked last.

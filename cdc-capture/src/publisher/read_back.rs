@@ -97,9 +97,7 @@ pub(super) fn read_back(kafka: &Kafka, topic: &str, partitions: &[i32], start: &
 fn consumer(kafka: &Kafka) -> Result<BaseConsumer<Quiet>, String> {
     let mut config = ClientConfig::new();
     config.set("client.id", "cdc-capture");
-    for (key, value) in &kafka.properties {
-        config.set(key, value);
-    }
+    kafka.set_properties(&mut config);
     config
         .set("bootstrap.servers", &kafka.bootstrap_servers)
         // Never joined: an assignment by hand needs a name all the same.

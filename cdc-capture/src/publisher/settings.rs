@@ -36,8 +36,8 @@ pub fn check(setting: &str, kafka: &Kafka, problems: &mut Problems) {
 
 /// How long an event may take: what the operator wants, within `longest`.
 pub fn delivery(kafka: &Kafka, longest: Duration) -> Duration {
-    let wanted = kafka.properties.iter().rev().find(|(key, _)| key == "message.timeout.ms");
-    let wanted = wanted.and_then(|(_, millis)| millis.parse().ok()).filter(|millis| *millis > 0);
+    let wanted = kafka.property("message.timeout.ms");
+    let wanted = wanted.and_then(|millis| millis.parse().ok()).filter(|millis| *millis > 0);
     wanted.map_or(longest, |millis| Duration::from_millis(millis).min(longest))
 }
 
@@ -53,9 +53,7 @@ pub(super) fn client_config(kafka: &Kafka, linger: Duration, longest_delivery: D
         .set("socket.keepalive.enable", "true")
         .set("reconnect.backoff.ms", "50")
         .set("reconnect.backoff.max.ms", "1000");
-    for (key, value) in &kafka.properties {
-        config.set(key, value);
-    }
+    kafka.set_properties(&mut config);
     config.set("bootstrap.servers", &kafka.bootstrap_servers);
     config.set("message.timeout.ms", delivery(kafka, longest_delivery).as_millis().to_string());
     for (key, value) in FIXED {

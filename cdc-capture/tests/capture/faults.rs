@@ -64,21 +64,21 @@ async fn a_broker_that_is_absent_at_the_start_and_lost_later_is_waited_for() {
 
     broker.kill().await.unwrap();
     outbox.insert("k", 100..200).await;
+    let written = outbox.wal_position().await;
     relay.until_part_says("kafka", "Kafka: ").await;
-    // Word goes to the server all the same, of what is confirmed and no more.
+    // Word goes to the server all the same, and never of what Kafka has not acknowledged.
     let reply = format!(
         "SELECT reply_time::text FROM pg_stat_replication WHERE application_name = 'cdc-capture'
         AND pid = (SELECT active_pid FROM pg_replication_slots WHERE slot_name = '{}')",
         outbox.slot
     );
-    let confirmed = outbox.confirmed().await;
     let before: String = outbox.client.query_one(&reply, &[]).await.unwrap().get(0);
     eventually("a status went out", SOON, async || {
         let now = outbox.client.query_opt(&reply, &[]).await.unwrap().map(|row| row.get::<_, String>(0));
         now.filter(|now| *now != before)
     })
     .await;
-    assert_eq!(outbox.confirmed().await, confirmed);
+    assert!(outbox.confirmed().await < written);
     broker.start_again().await.unwrap();
     relay.until("ready again", |report| report.ready).await;
     outbox.drained().await;

@@ -38,11 +38,17 @@ async fn a_process_that_is_killed_repeats_no_more_than_was_in_flight() {
     assert!(repeated <= KILLS * IN_FLIGHT, "{repeated}");
 }
 
+/// A second slot at the position of the first, by its name.
+async fn copy_of_the_slot(outbox: &Outbox) -> String {
+    let (slot, copy) = (&outbox.slot, format!("{}_copy", &outbox.slot[..50.min(outbox.slot.len())]));
+    outbox.execute(&format!("SELECT pg_copy_logical_replication_slot('{slot}', '{copy}')")).await;
+    copy
+}
+
 #[tokio::test]
 async fn a_slot_that_went_back_repeats_nothing() {
     let outbox = Outbox::create("wentback").await;
-    let (slot, copy) = (&outbox.slot, format!("{}_copy", &outbox.slot[..50.min(outbox.slot.len())]));
-    outbox.execute(&format!("SELECT pg_copy_logical_replication_slot('{slot}', '{copy}')")).await;
+    let (slot, copy) = (&outbox.slot, copy_of_the_slot(&outbox).await);
     let relay = outbox.start_ready().await;
     outbox.insert("k", 0..3_000).await;
     for n in 3_000..3_050 {
@@ -68,8 +74,7 @@ async fn a_slot_that_went_back_repeats_nothing() {
 #[tokio::test]
 async fn without_reading_back_what_was_not_confirmed_is_repeated() {
     let outbox = Outbox::create("norecall").await;
-    let (slot, copy) = (&outbox.slot, format!("{}_copy", &outbox.slot[..50.min(outbox.slot.len())]));
-    outbox.execute(&format!("SELECT pg_copy_logical_replication_slot('{slot}', '{copy}')")).await;
+    let copy = copy_of_the_slot(&outbox).await;
     let relay = outbox.start_ready().await;
     outbox.insert("k", 0..100).await;
     outbox.drained().await;
