@@ -10,6 +10,7 @@
 pub mod capture;
 pub mod check;
 pub mod database;
+pub mod delivery;
 mod metrics;
 pub mod names;
 pub mod outbox;

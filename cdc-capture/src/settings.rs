@@ -12,6 +12,7 @@ use telemetry::{
 
 use crate::{
     database::{AdminDatabaseArgs, DatabaseArgs},
+    delivery::{Delivery, DeliveryArgs},
     names::{PublicationName, RoleName, SlotName, TableName},
     outbox::{
         Format,
@@ -41,6 +42,8 @@ pub struct Settings {
     pub read_back: bool,
     /// What to do with a topic that holds events of another server or timeline.
     pub other_history: OtherHistory,
+    /// How events reach Kafka.
+    pub delivery: Delivery,
     /// Whether a span is made for each sampled event: where spans are exported.
     pub trace: bool,
 }
@@ -58,6 +61,7 @@ impl Settings {
             linger: Duration::from_millis(1),
             read_back: true,
             other_history: OtherHistory::default(),
+            delivery: Delivery::default(),
             trace: false,
         }
     }
@@ -161,6 +165,9 @@ pub struct RunArgs {
     #[arg(long, env = "OTHER_HISTORY", value_enum, default_value_t, value_name = "WHAT")]
     other_history: OtherHistory,
 
+    #[command(flatten)]
+    delivery: DeliveryArgs,
+
     /// Where `/healthz`, `/readyz` and `/metrics` are served.
     #[arg(long, env = "ADMIN_LISTEN", default_value = "127.0.0.1:8082", value_name = "ADDRESS:PORT")]
     admin_listen: String,
@@ -203,6 +210,7 @@ impl RunArgs {
         if self.source.as_deref() == Some("") {
             problems.add("--source / SOURCE", "is empty");
         }
+        let delivery = self.delivery.check(&mut problems);
         let admin_listen = problems.parse("--admin-listen / ADMIN_LISTEN", &self.admin_listen);
         let kafka = self.kafka.check(&mut problems);
         if let Some(kafka) = &kafka {
@@ -220,6 +228,7 @@ impl RunArgs {
                 linger: linger?,
                 read_back: self.read_back,
                 other_history: self.other_history,
+                delivery: delivery?,
                 trace: self.logs.otlp_endpoint().is_some(),
             };
             Some(RunSettings { capture, admin_listen: admin_listen?, logs: self.logs })

@@ -27,9 +27,10 @@ use telemetry::{
 use tokio::time::Instant;
 
 use crate::{
+    delivery::Delivery,
     metrics::CaptureMetrics,
     outbox::Router,
-    publisher::{self, LONGEST_DELIVERY, Publisher, Start, UnusableSettings},
+    publisher::{self, LONGEST_DELIVERY, Publisher, Start, TransactionSettings, UnusableSettings},
     replication::{self, Connection, Endpoint, Server, UnusableTls, verify},
     settings::Settings,
 };
@@ -107,7 +108,7 @@ struct Capture {
 impl Capture {
     /// Streams until something fails, and gives how long to wait before the next try.
     async fn stream_once(&mut self, shutdown: &CancellationToken) -> Result<Duration, Error> {
-        let mut publisher = self.publisher(LONGEST_DELIVERY)?;
+        let mut publisher = self.publisher(LONGEST_DELIVERY, None)?;
         let prepared = tokio::select! {
             () = shutdown.cancelled() => {
                 publisher.discard().await;
@@ -132,8 +133,9 @@ impl Capture {
         // may be stopped now and wake up then. The server counts from the last status, which may be a fifth of it old.
         let longest = (stream.patience() * 2 / 3).min(LONGEST_DELIVERY);
         let delivery = publisher::delivery(&self.settings.kafka, longest);
-        if longest < LONGEST_DELIVERY {
-            let former = std::mem::replace(&mut publisher, self.publisher(longest)?);
+        let transactions = self.transactions(&server);
+        if longest < LONGEST_DELIVERY || transactions.is_some() {
+            let former = std::mem::replace(&mut publisher, self.publisher(longest, transactions)?);
             former.discard().await;
         }
         let confirmed = stream.confirmed();
@@ -172,9 +174,23 @@ impl Capture {
         Ok(self.wait_after(&error))
     }
 
-    fn publisher(&self, longest_delivery: Duration) -> Result<Publisher, UnusableSettings> {
+    fn publisher(
+        &self,
+        longest_delivery: Duration,
+        transactions: Option<TransactionSettings>,
+    ) -> Result<Publisher, UnusableSettings> {
         let Settings { kafka, linger, trace, .. } = &self.settings;
-        Publisher::new(kafka, *linger, longest_delivery, *trace)
+        Publisher::new(kafka, *linger, longest_delivery, *trace, transactions)
+    }
+
+    /// The slot's transactions. Slots of different servers may have the same name, so their identifier is part of theirs.
+    fn transactions(&self, server: &Server) -> Option<TransactionSettings> {
+        let Delivery::Transactional { position_topic, commit_interval } = &self.settings.delivery else { return None };
+        Some(TransactionSettings {
+            id: format!("cdc-capture-{}-{}", server.system, self.settings.slot),
+            topic: self.settings.kafka.topic(position_topic),
+            longest: *commit_interval,
+        })
     }
 
     /// A verified connection that is not streaming.

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use contracts::envelope::Lsn;
+use contracts::envelope::{Lsn, Position};
 
 use crate::{
     outbox::{Reason, Router, Table, Transaction, Unpublishable},
@@ -22,6 +22,8 @@ pub(super) enum Step {
     Full,
     /// All is acknowledged, but the producer is not done with it; try again in a moment.
     Settling,
+    /// A transaction is being committed; try again when it is.
+    Committing,
     /// It goes to a topic that was not seen before; try again once [`Relay::topic_is_there`].
     UnknownTopic(String),
 }
@@ -57,6 +59,8 @@ pub(super) struct Relay {
     /// The topics that are there, and what they hold already of what is still to come.
     topics: HashMap<String, Found>,
     left_out: u64,
+    /// All events up to this one, by commit and number, were committed to Kafka.
+    committed: Option<(Lsn, u32)>,
     transaction: Transaction,
     /// The open transaction's commit record, and the number of its next event.
     open: Option<(Lsn, u32)>,
@@ -72,6 +76,7 @@ impl Relay {
             tables: HashMap::new(),
             topics: HashMap::new(),
             left_out: 0,
+            committed: None,
             transaction: Transaction::default(),
             open: None,
             progress: Progress::new(confirmed),
@@ -81,6 +86,15 @@ impl Relay {
 
     pub(super) fn topic_is_there(&mut self, topic: String, found: Found) {
         self.topics.insert(topic, found);
+    }
+
+    /// Takes up the position that was committed to Kafka last, by a transaction that held all events before it too. Whether
+    /// it says something of what this stream will give: not when it is older, or of another server or timeline.
+    pub(super) fn was_committed(&mut self, last: &Position) -> bool {
+        let is_ours = (last.system, last.timeline) == (self.server.system, self.server.timeline);
+        let counts = is_ours && last.commit >= self.progress.confirmable();
+        self.committed = counts.then_some((last.commit, last.ordinal));
+        counts
     }
 
     /// How many events were left out because Kafka had them.
@@ -134,12 +148,14 @@ impl Relay {
         };
         let number = self.progress.next_event();
         let place = Place { commit, ordinal, id: event.id, key: event.key };
-        let is_there = !found.is_empty() && found.has(&place);
+        let is_there =
+            self.committed.is_some_and(|last| (commit, ordinal) <= last) || !found.is_empty() && found.has(&place);
         let taken = if is_there { self.publisher.leave_out(number) } else { self.publisher.send(number, &event) };
         match taken {
             Ok(()) => {}
             Err(Refused::Full) => return Ok(Step::Full),
             Err(Refused::Settling) => return Ok(Step::Settling),
+            Err(Refused::Committing) => return Ok(Step::Committing),
             Err(Refused::TooLarge(reason)) => {
                 let row = Unpublishable {
                     table: event.origin.to_owned(),
@@ -152,7 +168,11 @@ impl Relay {
         }
         if !found.is_empty() {
             found.dealt_with(&place);
-            self.left_out += u64::from(is_there);
+        }
+        self.left_out += u64::from(is_there);
+        if !is_there {
+            let Server { system, timeline, .. } = self.server;
+            self.publisher.stands_at(Position { system, timeline, commit, ordinal });
         }
         self.progress.sent();
         let next = ordinal.checked_add(1).ok_or(Error::Disorder("a transaction of more than 4 billion events"))?;

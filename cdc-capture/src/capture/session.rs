@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use contracts::envelope::{Lsn, Position};
 use telemetry::{CancellationToken, backoff::Backoff};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
@@ -18,7 +19,7 @@ use super::{
 use crate::{
     metrics::{CaptureMetrics, Moment},
     outbox::unix_micros,
-    publisher::{Failure, TopicState},
+    publisher::{self, Failure, TopicState},
     replication::{self, Frame, Stream},
 };
 
@@ -46,6 +47,15 @@ pub(super) enum Error {
     Undelivered(#[from] Failure),
 }
 
+impl From<publisher::Error> for Error {
+    fn from(error: publisher::Error) -> Self {
+        match error {
+            publisher::Error::Undelivered(failure) => Self::Undelivered(failure),
+            publisher::Error::Uncommitted(reason) => Self::Kafka(reason),
+        }
+    }
+}
+
 /// What the metrics have already been told.
 #[derive(Default)]
 struct Counted {
@@ -58,8 +68,12 @@ struct Counted {
 enum Waiting {
     /// Nothing: frames are read.
     No,
-    /// The acknowledgement of all events below this number.
+    /// The end of what an earlier relay had under way.
+    ToBegin(Later<Result<Option<Position>, String>>),
+    /// That the broker has all events below this number.
     ForRoom(u64),
+    /// The end of a transaction.
+    ForCommit,
     /// Word about a topic.
     ForTopic(String, Later<TopicState>),
     /// Another try.
@@ -71,6 +85,8 @@ enum Wake {
     StatusDue,
     KafkaChanged,
     KafkaProbed(Result<(), String>),
+    CommitDue,
+    Begun(Result<Option<Position>, String>),
     TopicLookedUp(TopicState),
     TryAgain,
     Frame(Result<Frame, replication::Error>),
@@ -108,12 +124,16 @@ impl<'a> Session<'a> {
         parts: &'a Parts,
         metrics: &'a CaptureMetrics,
     ) -> Self {
+        let waiting = match relay.publisher.is_transactional() {
+            true => Waiting::ToBegin(Box::pin(relay.publisher.begin())),
+            false => Waiting::No,
+        };
         Self {
             stream,
             relay,
             parts,
             metrics,
-            waiting: Waiting::No,
+            waiting,
             pending: None,
             acknowledged: false,
             counted: Counted::default(),
@@ -136,6 +156,8 @@ impl<'a> Session<'a> {
                 Wake::StatusDue => self.report().await?,
                 Wake::KafkaChanged => self.kafka_changed()?,
                 Wake::KafkaProbed(answer) => self.kafka.answered(answer, || probe(&self.relay)),
+                Wake::CommitDue => self.commit()?,
+                Wake::Begun(last) => self.begun(last.map_err(Error::Kafka)?)?,
                 Wake::TopicLookedUp(state) => self.topic_looked_up(state)?,
                 Wake::TryAgain => self.resume()?,
                 Wake::Frame(frame) => self.take(frame?).await?,
@@ -148,14 +170,22 @@ impl<'a> Session<'a> {
             true => self.stream.confirmation_due(),
             false => self.stream.status_due(),
         };
-        let topic_or_time = async {
+        let commit_due = self.relay.publisher.commit_due(self.relay.progress.next_event());
+        let commit = async {
+            match commit_due {
+                Some(due) => sleep_until(due.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        let waited_for = async {
             match &mut self.waiting {
+                Waiting::ToBegin(begun) => Wake::Begun(begun.await),
                 Waiting::ForTopic(_, answer) => Wake::TopicLookedUp(answer.await),
                 Waiting::Until(then) => {
                     sleep_until(*then).await;
                     Wake::TryAgain
                 }
-                Waiting::ForRoom(_) => std::future::pending().await,
+                Waiting::ForRoom(_) | Waiting::ForCommit => std::future::pending().await,
                 Waiting::No => Wake::Frame(self.stream.next().await),
             }
         };
@@ -165,7 +195,8 @@ impl<'a> Session<'a> {
             () = sleep_until(status_due) => Wake::StatusDue,
             () = self.relay.publisher.changed() => Wake::KafkaChanged,
             answer = self.kafka.probed() => Wake::KafkaProbed(answer),
-            wake = topic_or_time => wake,
+            () = commit => Wake::CommitDue,
+            wake = waited_for => wake,
         }
     }
 
@@ -239,10 +270,14 @@ impl<'a> Session<'a> {
             Step::Done => {}
             Step::Full => {
                 // Not before a part of it is free again, so that there are few wake-ups.
-                let (next, in_flight) = (self.relay.progress.next_event(), self.relay.progress.in_flight());
-                self.waiting = Waiting::ForRoom(next - in_flight + (in_flight / 4).max(1));
+                let (next, delivered) = (self.relay.progress.next_event(), self.relay.publisher.delivered());
+                self.waiting = Waiting::ForRoom(delivered + ((next - delivered) / 4).max(1));
                 self.pending = Some(message);
                 self.make_room()?;
+            }
+            Step::Committing => {
+                self.waiting = Waiting::ForCommit;
+                self.pending = Some(message);
             }
             Step::Settling => {
                 self.waiting = Waiting::Until(Instant::now() + SETTLING);
@@ -282,12 +317,36 @@ impl<'a> Session<'a> {
         self.make_room()
     }
 
-    /// Goes on when enough was acknowledged.
+    /// Goes on when enough was delivered, or what is delivered is committed.
     fn make_room(&mut self) -> Result<(), Error> {
-        let Waiting::ForRoom(below) = self.waiting else { return Ok(()) };
+        if !matches!(self.waiting, Waiting::ForRoom(_) | Waiting::ForCommit) && !self.relay.publisher.is_committing() {
+            return Ok(());
+        }
         self.settle()?;
-        let acknowledged = self.relay.progress.next_event() - self.relay.progress.in_flight();
-        if acknowledged >= below { self.resume() } else { Ok(()) }
+        let goes_on = match self.waiting {
+            Waiting::ForRoom(below) => self.relay.publisher.delivered() >= below,
+            Waiting::ForCommit => !self.relay.publisher.is_committing(),
+            _ => false,
+        };
+        if goes_on { self.resume() } else { Ok(()) }
+    }
+
+    /// Ends the open transaction; what is delivered already may be all of it.
+    fn commit(&mut self) -> Result<(), Error> {
+        self.relay.publisher.commit(self.relay.progress.next_event())?;
+        Ok(())
+    }
+
+    /// Nobody else can write in this slot's name any more.
+    fn begun(&mut self, last: Option<Position>) -> Result<(), Error> {
+        match &last {
+            Some(last) if self.relay.was_committed(last) => {
+                tracing::info!(position = %last, "Kafka holds all events up to here");
+            }
+            Some(last) => tracing::info!(position = %last, "the last transaction's position is of no use here"),
+            None => {}
+        }
+        self.resume()
     }
 
     fn topic_looked_up(&mut self, state: TopicState) -> Result<(), Error> {
@@ -351,7 +410,7 @@ impl<'a> Session<'a> {
     }
 
     /// The position that is confirmed, or will be with the next status.
-    pub(super) fn confirmed(&self) -> contracts::envelope::Lsn {
+    pub(super) fn confirmed(&self) -> Lsn {
         self.stream.confirmed()
     }
 
@@ -360,6 +419,7 @@ impl<'a> Session<'a> {
         let deadline = Instant::now() + FLUSH;
         self.settle()?;
         while self.relay.progress.in_flight() > 0 {
+            self.commit()?;
             if timeout_at(deadline, self.relay.publisher.changed()).await.is_err() {
                 tracing::warn!(
                     events = self.relay.progress.in_flight(),

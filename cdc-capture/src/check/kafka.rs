@@ -65,8 +65,8 @@ async fn check_all(settings: &Settings, mut topics: BTreeSet<String>, report: &m
 
 /// By the client that `run` uses, in its words.
 async fn reach(settings: &Settings) -> Result<(), String> {
-    let publisher =
-        Publisher::new(&settings.kafka, settings.linger, LONGEST_DELIVERY, false).map_err(|error| error.to_string())?;
+    let publisher = Publisher::new(&settings.kafka, settings.linger, LONGEST_DELIVERY, false, None)
+        .map_err(|error| error.to_string())?;
     let answer = publisher.reach(PATIENCE).await;
     publisher.discard().await;
     answer

@@ -16,7 +16,7 @@ use rdkafka::{
 use std::sync::Arc;
 use tokio::sync::Notify;
 
-use super::settings::MAX_IN_FLIGHT;
+use super::{settings::MAX_IN_FLIGHT, transaction::POSITION_RECORD};
 use crate::progress::AckWindow;
 
 /// An event that the broker did not take.
@@ -45,6 +45,7 @@ pub(super) struct Shared {
     trouble: Mutex<Option<String>>,
     failed: AtomicBool,
     failure: Mutex<Option<Failure>>,
+    position_written: AtomicBool,
 }
 
 impl Shared {
@@ -58,6 +59,7 @@ impl Shared {
             trouble: Mutex::new(None),
             failed: AtomicBool::new(false),
             failure: Mutex::new(None),
+            position_written: AtomicBool::new(false),
         }
     }
 
@@ -91,6 +93,21 @@ impl Shared {
 
     pub(super) fn no_trouble(&self) {
         self.troubled.store(false, Ordering::Release);
+    }
+
+    /// Wakes the relay whatever it has heard before.
+    pub(super) fn wake(&self) {
+        self.notify.notify_one();
+    }
+
+    /// A transaction's position is about to be sent.
+    pub(super) fn position_unwritten(&self) {
+        self.position_written.store(false, Ordering::Release);
+    }
+
+    /// Whether the broker has the transaction's position.
+    pub(super) fn is_position_written(&self) -> bool {
+        self.position_written.load(Ordering::Acquire)
     }
 
     fn signal(&self) {
@@ -165,6 +182,10 @@ impl ProducerContext for Context {
 
     fn delivery(&self, result: &DeliveryResult<'_>, number: usize) {
         match result {
+            Ok(_) if number == POSITION_RECORD => {
+                self.shared.position_written.store(true, Ordering::Release);
+                self.shared.wake();
+            }
             Ok(message) => {
                 self.shared.delivered(number as u64, message.payload_len() + message.key_len());
             }

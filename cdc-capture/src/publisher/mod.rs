@@ -4,6 +4,9 @@
 //! partition; the first failure of any event poisons the whole publisher, which must then be replaced (an event behind
 //! the failed one could otherwise overtake it). What it may hold is bounded in events and in bytes.
 //!
+//! With [transactions](TransactionSettings), an event is only acknowledged when the transaction that holds it is
+//! committed.
+//!
 //! librdkafka's threads set one bit an event in an ack window and wake the relay; there is no lock and no allocation
 //! of ours for an event.
 
@@ -12,13 +15,21 @@ mod found;
 mod read_back;
 mod settings;
 mod spans;
+mod tail;
+mod transaction;
 
 pub use context::Failure;
 pub use found::{Found, Place};
 pub use read_back::Start;
 pub use settings::{MAX_IN_FLIGHT, UnusableSettings, check as check_settings, delivery};
+pub use transaction::TransactionSettings;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use contracts::envelope::Position;
 
 use rdkafka::{
     config::FromClientConfigAndContext,
@@ -31,6 +42,7 @@ use telemetry::kafka::Kafka;
 use crate::outbox::Event;
 use context::{Context, Shared};
 use spans::SendSpans;
+use transaction::Transactions;
 
 /// How long an event may take to be acknowledged. A server's `wal_sender_timeout` is 60 s unless set.
 pub const LONGEST_DELIVERY: Duration = Duration::from_secs(40);
@@ -43,6 +55,7 @@ pub struct Publisher {
     drained: u64,
     queue_bytes: u64,
     kafka: Kafka,
+    transactions: Option<Transactions>,
 }
 
 /// Why an event was not taken.
@@ -54,12 +67,26 @@ pub enum Refused {
     /// Transient: nothing is in flight, but librdkafka frees the room of a batch only after its last acknowledgement.
     #[error("the producer has not freed its queue yet")]
     Settling,
+    /// Transient: a transaction is being committed.
+    #[error("a transaction is being committed")]
+    Committing,
     /// Definite: this event will never be taken with these settings.
     #[error("{0}")]
     TooLarge(String),
     /// The producer is of no more use.
     #[error("Kafka: {0}")]
     Failed(String),
+}
+
+/// Why the publisher is of no more use.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// An event was not delivered.
+    #[error(transparent)]
+    Undelivered(#[from] Failure),
+    /// A transaction was not committed, or nobody knows whether it was.
+    #[error("{0}")]
+    Uncommitted(String),
 }
 
 /// Whether a topic can be written to.
@@ -90,14 +117,34 @@ impl Publisher {
         linger: Duration,
         longest_delivery: Duration,
         trace: bool,
+        transactions: Option<TransactionSettings>,
     ) -> Result<Self, UnusableSettings> {
-        let config = settings::client_config(kafka, linger, longest_delivery);
+        let id = transactions.as_ref().map(|transactions| transactions.id.as_str());
+        let config = settings::client_config(kafka, linger, longest_delivery, id);
         let shared = Arc::new(Shared::new());
         let context = Context::new(Arc::clone(&shared));
         let producer = ThreadedProducer::from_config_and_context(&config, context).map_err(UnusableSettings::from)?;
         let spans = trace.then(SendSpans::default);
         let queue_bytes = settings::queue_bytes(&config);
-        Ok(Self { producer: Some(Arc::new(producer)), shared, spans, drained: 0, queue_bytes, kafka: kafka.clone() })
+        let (producer, kafka) = (Some(Arc::new(producer)), kafka.clone());
+        let transactions = transactions.map(Transactions::new);
+        Ok(Self { producer, shared, spans, drained: 0, queue_bytes, kafka, transactions })
+    }
+
+    /// Ends what an earlier relay of this slot has under way, and gives the position up to which its transactions hold
+    /// everything. To be waited for before the first event is sent, and only by who has the slot.
+    pub fn begin(&self) -> impl Future<Output = Result<Option<Position>, String>> + Send + 'static {
+        let (kafka, settings) = (self.kafka.clone(), self.transactions.as_ref().map(|all| all.settings().clone()));
+        let begun = self.blocking(move |producer| match &settings {
+            Some(settings) => transaction::begin(producer, &kafka, settings),
+            None => Ok(None),
+        });
+        async move { begun.await? }
+    }
+
+    /// Whether events are sent in transactions.
+    pub fn is_transactional(&self) -> bool {
+        self.transactions.is_some()
     }
 
     /// Hands an event to the producer as the one with this number; numbers start at 0 and rise by 1.
@@ -107,6 +154,11 @@ impl Publisher {
     pub fn send(&mut self, number: u64, event: &Event<'_>) -> Result<(), Refused> {
         self.room_for(number)?;
         let Some(producer) = &self.producer else { return Err(Refused::Failed("the producer has ended".to_owned())) };
+        if let Some(transactions) = &mut self.transactions
+            && !transactions.open(producer, number).map_err(Refused::Failed)?
+        {
+            return Err(Refused::Committing);
+        }
         let mut headers = OwnedHeaders::new_with_capacity(event.headers.len());
         for (key, value) in event.headers.iter() {
             headers = headers.insert(Header { key, value: Some(value) });
@@ -140,6 +192,13 @@ impl Publisher {
         }
     }
 
+    /// The event that was taken last stands here in the log.
+    pub fn stands_at(&mut self, position: Position) {
+        if let Some(transactions) = &mut self.transactions {
+            transactions.stands_at(position);
+        }
+    }
+
     /// Takes the event with this number as one that Kafka has acknowledged before.
     ///
     /// # Errors
@@ -160,17 +219,52 @@ impl Publisher {
         self.shared.changed().await;
     }
 
-    /// All events with a number below this one are acknowledged; `next` is the first that was not sent.
+    /// All events with a number below this one are acknowledged, with transactions committed; `next` is the first that
+    /// was not sent.
     ///
     /// # Errors
-    /// When an event was not delivered.
-    pub fn acknowledged(&mut self, next: u64) -> Result<u64, Failure> {
+    /// When an event was not delivered, or a transaction was not committed.
+    pub fn acknowledged(&mut self, next: u64) -> Result<u64, Error> {
         self.shared.listen();
         self.drained = self.shared.window.drain(self.drained, next);
         if let Some(spans) = &mut self.spans {
             spans.acknowledged(self.drained);
         }
-        self.shared.failure().map_or(Ok(self.drained), Err)
+        if let Some(failure) = self.shared.failure() {
+            return Err(failure.into());
+        }
+        match (&mut self.transactions, &self.producer) {
+            (Some(transactions), Some(producer)) => {
+                transactions.advance(producer, &self.shared, self.drained).map_err(Error::Uncommitted)
+            }
+            _ => Ok(self.drained),
+        }
+    }
+
+    /// All events with a number below this one were with the broker when [`Publisher::acknowledged`] was asked last.
+    pub fn delivered(&self) -> u64 {
+        self.drained
+    }
+
+    /// When [`Publisher::commit`] should be called, if a transaction is open; `next` is the first event that was not sent.
+    pub fn commit_due(&self, next: u64) -> Option<Instant> {
+        self.transactions.as_ref()?.due(next)
+    }
+
+    /// Begins to commit the open transaction, if there is one; [`Publisher::acknowledged`] goes on with it.
+    ///
+    /// # Errors
+    /// When its position cannot be sent.
+    pub fn commit(&mut self, next: u64) -> Result<(), Error> {
+        if let (Some(transactions), Some(producer)) = (&mut self.transactions, &self.producer) {
+            transactions.close(producer, &self.shared, next).map_err(Error::Uncommitted)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a transaction is being committed, so that no event is taken.
+    pub fn is_committing(&self) -> bool {
+        self.transactions.as_ref().is_some_and(Transactions::is_closed)
     }
 
     /// The first failure, when there is one already.

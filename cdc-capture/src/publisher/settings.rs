@@ -41,7 +41,12 @@ pub fn delivery(kafka: &Kafka, longest: Duration) -> Duration {
     wanted.map_or(longest, |millis| Duration::from_millis(millis).min(longest))
 }
 
-pub(super) fn client_config(kafka: &Kafka, linger: Duration, longest_delivery: Duration) -> ClientConfig {
+pub(super) fn client_config(
+    kafka: &Kafka,
+    linger: Duration,
+    longest_delivery: Duration,
+    transactional_id: Option<&str>,
+) -> ClientConfig {
     let mut config = ClientConfig::new();
     config
         .set("client.id", "cdc-capture")
@@ -58,6 +63,9 @@ pub(super) fn client_config(kafka: &Kafka, linger: Duration, longest_delivery: D
     config.set("message.timeout.ms", delivery(kafka, longest_delivery).as_millis().to_string());
     for (key, value) in FIXED {
         config.set(key, value);
+    }
+    if let Some(id) = transactional_id {
+        config.set("transactional.id", id);
     }
     config
 }
@@ -91,7 +99,7 @@ mod tests {
     fn the_guarantees_come_last() {
         let mut kafka = Kafka::at("localhost:9092");
         kafka.properties.push(("acks".to_owned(), "0".to_owned()));
-        let config = client_config(&kafka, Duration::from_micros(500), Duration::from_secs(30));
+        let config = client_config(&kafka, Duration::from_micros(500), Duration::from_secs(30), None);
         assert_eq!((config.get("acks"), config.get("linger.ms")), (Some("all"), Some("0.5")));
     }
 
@@ -100,7 +108,7 @@ mod tests {
         let longest = |wanted: Option<&str>| {
             let mut kafka = Kafka::at("localhost:9092");
             kafka.properties.extend(wanted.map(|wanted| ("message.timeout.ms".to_owned(), wanted.to_owned())));
-            let config = client_config(&kafka, Duration::from_millis(1), Duration::from_secs(1));
+            let config = client_config(&kafka, Duration::from_millis(1), Duration::from_secs(1), None);
             config.get("message.timeout.ms").map(str::to_owned).unwrap()
         };
         assert_eq!((longest(None), longest(Some("300"))), ("1000".to_owned(), "300".to_owned()));

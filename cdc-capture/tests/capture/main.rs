@@ -12,3 +12,4 @@ mod restart;
 mod security;
 mod set_up;
 mod slot;
+mod transactional;

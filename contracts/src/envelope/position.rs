@@ -8,7 +8,7 @@ use super::Lsn;
 /// ordinal)`; the log positions of single changes are not ordered, since those of concurrent transactions interleave.
 ///
 /// Written as `system:timeline:commit:ordinal`, such as `7301234567890123456:1:16/B374D848:0`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
     /// The system identifier that `IDENTIFY_SYSTEM` answers: one per `initdb`.
     pub system: u64,

@@ -1,0 +1,68 @@
+//! How events reach Kafka, and the flags that choose it.
+
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use telemetry::settings::Problems;
+
+use crate::outbox::is_topic_name;
+
+/// How events reach Kafka.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Delivery {
+    /// Each by itself: after a crash those that were in flight may come twice.
+    #[default]
+    AtLeastOnce,
+    /// In Kafka's transactions, so that a `read_committed` consumer sees each once.
+    Transactional {
+        /// The compacted topic in which the last position of each slot is kept, without the installation's prefix.
+        position_topic: String,
+        /// The longest time that a transaction is open.
+        commit_interval: Duration,
+    },
+}
+
+/// How events reach Kafka, as a flag says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum DeliveryMode {
+    /// Each by itself: after a crash those that were in flight may come twice.
+    AtLeastOnce,
+    /// In Kafka's transactions, so that a consumer with isolation.level=read_committed sees each once.
+    Transactional,
+}
+
+/// The flags; flatten them into a command's own.
+#[derive(Debug, Args)]
+pub struct DeliveryArgs {
+    /// How events reach Kafka.
+    #[arg(long, env = "DELIVERY", value_enum, default_value = "at-least-once", value_name = "MODE")]
+    delivery: DeliveryMode,
+
+    /// The compacted topic in which transactions keep the last position of each slot.
+    #[arg(long, env = "POSITION_TOPIC", default_value = "cdc-capture-positions", value_name = "TOPIC")]
+    position_topic: String,
+
+    /// The longest time that a transaction is open, in milliseconds. One with few events is committed after 5 ms.
+    #[arg(long, env = "COMMIT_INTERVAL_MS", default_value = "100", value_name = "MS")]
+    commit_interval_ms: String,
+}
+
+impl DeliveryArgs {
+    /// Checks the flags, noting each problem.
+    pub(crate) fn check(self, problems: &mut Problems) -> Option<Delivery> {
+        let interval = problems.parse::<u64>("--commit-interval-ms / COMMIT_INTERVAL_MS", &self.commit_interval_ms)?;
+        if !(1..=10_000).contains(&interval) {
+            problems.add("--commit-interval-ms / COMMIT_INTERVAL_MS", "expected 1 to 10000");
+        }
+        if !is_topic_name(&self.position_topic) {
+            problems.add("--position-topic / POSITION_TOPIC", "is not a topic's name (1 to 249 of a-z A-Z 0-9 . _ -)");
+        }
+        Some(match self.delivery {
+            DeliveryMode::AtLeastOnce => Delivery::AtLeastOnce,
+            DeliveryMode::Transactional => Delivery::Transactional {
+                position_topic: self.position_topic,
+                commit_interval: Duration::from_millis(interval),
+            },
+        })
+    }
+}

@@ -1,0 +1,169 @@
+//! Reading partitions backwards, from their ends and no further than needed: a short round first, longer ones when that
+//! was not enough.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    ClientConfig, Message, Offset, TopicPartitionList,
+    client::ClientContext,
+    config::{FromClientConfigAndContext, RDKafkaLogLevel},
+    consumer::{BaseConsumer, Consumer, ConsumerContext},
+    error::KafkaError,
+    message::BorrowedMessage,
+};
+use telemetry::kafka::Kafka;
+
+/// How long the cluster may say nothing.
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// Who looks at the records.
+pub(super) trait Look {
+    /// A record, of which those of one round come in their order. Whether nothing before this round is needed of its
+    /// partition.
+    fn look_at(&mut self, message: &BorrowedMessage<'_>) -> bool;
+
+    /// Whether a partition of which so many records have been looked at is given up, none having sufficed.
+    fn gives_up(&self, _partition: i32, _records: i64) -> bool {
+        false
+    }
+}
+
+/// Errors of the client are told by the caller.
+struct Quiet;
+
+impl ClientContext for Quiet {
+    fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
+        tracing::debug!(facility, "librdkafka: {message}");
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "librdkafka");
+    }
+}
+
+impl ConsumerContext for Quiet {}
+
+/// One partition on the way back.
+struct Tail {
+    low: i64,
+    high: i64,
+    /// From here on it was read.
+    read_from: i64,
+    done: bool,
+}
+
+/// Reads a topic's committed records until `look` needs no more of them; all of its partitions unless some are named.
+/// Each round goes back so many records from the partition's end; `false` when the last one was not enough. Blocks, for
+/// some milliseconds as a rule.
+///
+/// # Errors
+/// When the topic cannot be read.
+pub(super) fn read(
+    kafka: &Kafka,
+    topic: &str,
+    partitions: Option<&[i32]>,
+    rounds: &[i64],
+    look: &mut impl Look,
+) -> Result<bool, String> {
+    let consumer = consumer(kafka)?;
+    let all;
+    let partitions = match partitions {
+        Some(partitions) => partitions,
+        None => {
+            all = partitions_of(&consumer, topic)?;
+            &all
+        }
+    };
+    let mut tails = BTreeMap::new();
+    for &partition in partitions {
+        let (low, high) = consumer.fetch_watermarks(topic, partition, SILENCE).map_err(|error| error.to_string())?;
+        tails.insert(partition, Tail { low, high, read_from: high, done: high <= low });
+    }
+    for &reach in rounds {
+        let mut open: BTreeMap<i32, &mut Tail> =
+            tails.iter_mut().filter(|(_, tail)| !tail.done).map(|(partition, tail)| (*partition, tail)).collect();
+        if open.is_empty() {
+            return Ok(true);
+        }
+        read_stretches(&consumer, topic, &mut open, reach, look)?;
+        for (partition, tail) in open {
+            tail.done |= tail.read_from == tail.low || look.gives_up(partition, reach);
+        }
+    }
+    Ok(tails.values().all(|tail| tail.done))
+}
+
+fn partitions_of(consumer: &BaseConsumer<Quiet>, topic: &str) -> Result<Vec<i32>, String> {
+    let metadata = consumer.fetch_metadata(Some(topic), SILENCE).map_err(|error| error.to_string())?;
+    let found = metadata.topics().iter().find(|found| found.name() == topic).ok_or("no answer about the topic")?;
+    match found.error() {
+        Some(error) => Err(rdkafka::error::RDKafkaErrorCode::from(error).to_string()),
+        None => Ok(found.partitions().iter().map(|partition| partition.id()).collect()),
+    }
+}
+
+fn consumer(kafka: &Kafka) -> Result<BaseConsumer<Quiet>, String> {
+    let mut config = ClientConfig::new();
+    config.set("client.id", "cdc-capture");
+    kafka.set_properties(&mut config);
+    config
+        .set("bootstrap.servers", &kafka.bootstrap_servers)
+        // Never joined: an assignment by hand needs a name all the same.
+        .set("group.id", "cdc-capture")
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("enable.partition.eof", "true")
+        .set("isolation.level", "read_committed")
+        .set("auto.offset.reset", "error")
+        .set("fetch.wait.max.ms", "5")
+        .set("fetch.queue.backoff.ms", "5")
+        .set("fetch.message.max.bytes", "1048576")
+        .set("queued.max.messages.kbytes", "4096");
+    BaseConsumer::from_config_and_context(&config, Quiet).map_err(|error| telemetry::kafka::reason(&error))
+}
+
+/// Reads the next stretch of each open partition: from `reach` before its end to where the round before began.
+fn read_stretches(
+    consumer: &BaseConsumer<Quiet>,
+    topic: &str,
+    open: &mut BTreeMap<i32, &mut Tail>,
+    reach: i64,
+    look: &mut impl Look,
+) -> Result<(), String> {
+    // Partition → the offset at which its stretch ends.
+    let mut ends: BTreeMap<i32, i64> = BTreeMap::new();
+    let mut assignment = TopicPartitionList::new();
+    for (&partition, tail) in open.iter_mut() {
+        let from = tail.low.max(tail.high.saturating_sub(reach));
+        ends.insert(partition, tail.read_from);
+        tail.read_from = from;
+        assignment.add_partition_offset(topic, partition, Offset::Offset(from)).map_err(|error| error.to_string())?;
+    }
+    consumer.assign(&assignment).map_err(|error| error.to_string())?;
+    let mut deadline = Instant::now() + SILENCE;
+    while !ends.is_empty() {
+        match consumer.poll(Duration::from_millis(100)) {
+            Some(Ok(message)) => {
+                deadline = Instant::now() + SILENCE;
+                let partition = message.partition();
+                let (Some(&end), Some(tail)) = (ends.get(&partition), open.get_mut(&partition)) else { continue };
+                if message.offset() < end {
+                    tail.done |= look.look_at(&message);
+                }
+                // The end itself may be no record but a transaction's mark, or gone by compaction: then the end of the
+                // partition, or a later record, says so.
+                if message.offset() + 1 >= end {
+                    ends.remove(&partition);
+                }
+            }
+            Some(Err(KafkaError::PartitionEOF(partition))) => _ = ends.remove(&partition),
+            Some(Err(error)) if Instant::now() > deadline => return Err(error.to_string()),
+            None if Instant::now() > deadline => return Err(format!("no answer for {} s", SILENCE.as_secs())),
+            Some(Err(_)) | None => {}
+        }
+    }
+    Ok(())
+}
