@@ -80,7 +80,7 @@ impl Scale {
         } else {
             Self {
                 runs: args.runs,
-                warm_records: 1_000_000,
+                warm_records: 4_000_000,
                 backlog: 300_000,
                 latency_seconds: 20,
                 large_transaction: 1_000_000,
@@ -101,15 +101,10 @@ pub(crate) async fn run(args: &Args) -> Result<Report> {
 
     let (floor, ours) = (Contestant::Floor, Contestant::Relay(Program::OURS));
     if wanted(Part::DrainBatched) {
-        let mut contestants = vec![floor, ours];
-        if relay::knows_delivery()? {
-            contestants.push(Contestant::Relay(Program::OURS_TRANSACTIONAL));
-        }
+        let contestants = [floor, ours, Contestant::Relay(Program::OURS_TRANSACTIONAL)];
         let rates = drain::measure(&stage, Backlog::batched(scale.backlog), scale.runs, &contestants).await?;
         report.add("drain_batched", EVENTS, &rates[1], &rates[0]);
-        if let Some(rates) = rates.get(2) {
-            report.add_beside("drain_transactional", EVENTS, rates, "drain_batched");
-        }
+        report.add_beside("drain_transactional", EVENTS, &rates[2], "drain_batched");
     }
     if wanted(Part::DrainSingle) {
         let rates = drain::measure(&stage, Backlog::single(scale.backlog), scale.runs, &[floor, ours]).await?;

@@ -1,9 +1,9 @@
 //! The relays that are measured, each run as a process of its own.
 
-use std::{process::Command, time::Duration};
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
-use servers::{Process, binaries};
+use anyhow::{Result, bail};
+use servers::Process;
 
 use super::{
     peer::{self, Peer},
@@ -103,10 +103,4 @@ impl Relay {
             Running::Peer(worker) => worker.stop().await,
         }
     }
-}
-
-/// Whether our relay can deliver by Kafka's transactions.
-pub(super) fn knows_delivery() -> Result<bool> {
-    let help = Command::new(binaries::find(OURS)?).args(["run", "--help"]).output().context("cannot ask for help")?;
-    Ok(String::from_utf8_lossy(&help.stdout).contains("--delivery"))
 }

@@ -17,6 +17,8 @@ pub(super) const KIND: &str = "booking";
 const DATABASE: &str = "bench";
 pub(super) const PUBLICATION: &str = "waybill";
 pub(super) const PARTITIONS: i32 = 4;
+/// Where a transactional relay keeps its position.
+const POSITIONS: &str = "cdc-capture-positions";
 
 const SCHEMA: &str = "
     CREATE TABLE outbox (
@@ -101,17 +103,21 @@ impl Stage {
         self.session.batch_execute("TRUNCATE outbox; CHECKPOINT").await.context("cannot empty the outbox")
     }
 
-    /// Makes a topic whose records bear the time at which the broker appended them.
+    /// Makes a topic whose records bear the time at which the broker appended them, and one for positions.
     pub(super) async fn topic(&self) -> Result<Target> {
         let prefix = format!("run-{}.", self.number());
         let topic = format!("{prefix}{KIND}");
         let settings = [("message.timestamp.type", "LogAppendTime")];
-        topics::create(&self.kafka.bootstrap_servers(), &topic, PARTITIONS, &settings).await?;
+        let bootstrap = self.kafka.bootstrap_servers();
+        topics::create(&bootstrap, &topic, PARTITIONS, &settings).await?;
+        topics::create(&bootstrap, &format!("{prefix}{POSITIONS}"), 1, &[("cleanup.policy", "compact")]).await?;
         Ok(Target { prefix, topic })
     }
 
     pub(super) async fn delete(&self, target: &Target) -> Result<()> {
-        topics::delete(&self.kafka.bootstrap_servers(), &target.topic).await
+        let bootstrap = self.kafka.bootstrap_servers();
+        topics::delete(&bootstrap, &target.topic).await?;
+        topics::delete(&bootstrap, &format!("{}{POSITIONS}", target.prefix)).await
     }
 
     /// Writes everything to disk, and says where the log ends.

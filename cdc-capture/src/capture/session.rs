@@ -98,6 +98,8 @@ pub(super) struct Session<'a> {
     parts: &'a Parts,
     metrics: &'a CaptureMetrics,
     waiting: Waiting,
+    /// Nobody else can write in this slot's name any more; without transactions there is no telling.
+    begun: bool,
     /// The message that could not be dealt with yet.
     pending: Option<Bytes>,
     /// Something was acknowledged that has not been looked at.
@@ -124,16 +126,15 @@ impl<'a> Session<'a> {
         parts: &'a Parts,
         metrics: &'a CaptureMetrics,
     ) -> Self {
-        let waiting = match relay.publisher.is_transactional() {
-            true => Waiting::ToBegin(Box::pin(relay.publisher.begin())),
-            false => Waiting::No,
-        };
+        let begun = relay.publisher.position_topic().is_none();
         Self {
             stream,
             relay,
             parts,
             metrics,
-            waiting,
+            // Not a frame is taken before all is there that sending needs.
+            waiting: if begun { Waiting::No } else { Waiting::Until(Instant::now()) },
+            begun,
             pending: None,
             acknowledged: false,
             counted: Counted::default(),
@@ -296,6 +297,11 @@ impl<'a> Session<'a> {
     /// Goes on with the message that had to wait.
     fn resume(&mut self) -> Result<(), Error> {
         self.waiting = Waiting::No;
+        if let Some(topic) = self.relay.publisher.position_topic().filter(|_| !self.begun) {
+            let answer = Box::pin(self.relay.publisher.look_up(topic.to_owned(), PATIENCE, None));
+            self.waiting = Waiting::ForTopic(topic.to_owned(), answer);
+            return Ok(());
+        }
         if let Some(message) = self.pending.take() {
             self.deal_with(message)?;
         }
@@ -337,7 +343,7 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Nobody else can write in this slot's name any more.
+    /// What another had under way is void.
     fn begun(&mut self, last: Option<Position>) -> Result<(), Error> {
         match &last {
             Some(last) if self.relay.was_committed(last) => {
@@ -346,11 +352,17 @@ impl<'a> Session<'a> {
             Some(last) => tracing::info!(position = %last, "the last transaction's position is of no use here"),
             None => {}
         }
+        self.begun = true;
         self.resume()
     }
 
     fn topic_looked_up(&mut self, state: TopicState) -> Result<(), Error> {
         let Waiting::ForTopic(topic, _) = std::mem::replace(&mut self.waiting, Waiting::No) else { return Ok(()) };
+        if !self.begun && matches!(state, TopicState::There(_)) {
+            self.kafka.topic(&topic, &state);
+            self.waiting = Waiting::ToBegin(Box::pin(self.relay.publisher.begin()));
+            return Ok(());
+        }
         let state = match state {
             TopicState::There(found) => self.recovery.judge(&topic, found),
             state => state,

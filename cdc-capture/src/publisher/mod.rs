@@ -142,9 +142,9 @@ impl Publisher {
         async move { begun.await? }
     }
 
-    /// Whether events are sent in transactions.
-    pub fn is_transactional(&self) -> bool {
-        self.transactions.is_some()
+    /// The topic of the transactions' positions, if events are sent in transactions.
+    pub fn position_topic(&self) -> Option<&str> {
+        Some(&self.transactions.as_ref()?.settings().topic)
     }
 
     /// Hands an event to the producer as the one with this number; numbers start at 0 and rise by 1.

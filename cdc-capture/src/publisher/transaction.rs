@@ -200,7 +200,7 @@ pub(super) fn begin(
     let topic = &settings.topic;
     match tail::read(kafka, topic, None, &ROUNDS, &mut last) {
         Ok(_) => Ok(last.position),
-        Err(reason) => Err(format!("topic {topic}: {reason}: create it, compacted, and permit reading and writing it")),
+        Err(reason) => Err(format!("topic {topic}: cannot be read: {reason} (permit reading it)")),
     }
 }
 
