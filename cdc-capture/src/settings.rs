@@ -41,6 +41,8 @@ pub struct Settings {
     pub read_back: bool,
     /// What to do with a topic that holds events of another server or timeline.
     pub other_history: OtherHistory,
+    /// Whether waiting for a slot that another relay has is this relay's duty, so that it is ready meanwhile.
+    pub standby: bool,
     /// Whether a span is made for each sampled event: where spans are exported.
     pub trace: bool,
 }
@@ -58,6 +60,7 @@ impl Settings {
             linger: Duration::from_millis(1),
             read_back: true,
             other_history: OtherHistory::default(),
+            standby: false,
             trace: false,
         }
     }
@@ -161,6 +164,10 @@ pub struct RunArgs {
     #[arg(long, env = "OTHER_HISTORY", value_enum, default_value_t, value_name = "WHAT")]
     other_history: OtherHistory,
 
+    /// Another relay may have the slot: wait for it, ready to take over within seconds of that relay's death.
+    #[arg(long, env = "STANDBY")]
+    standby: bool,
+
     /// Where `/healthz`, `/readyz` and `/metrics` are served.
     #[arg(long, env = "ADMIN_LISTEN", default_value = "127.0.0.1:8082", value_name = "ADDRESS:PORT")]
     admin_listen: String,
@@ -220,6 +227,7 @@ impl RunArgs {
                 linger: linger?,
                 read_back: self.read_back,
                 other_history: self.other_history,
+                standby: self.standby,
                 trace: self.logs.otlp_endpoint().is_some(),
             };
             Some(RunSettings { capture, admin_listen: admin_listen?, logs: self.logs })
