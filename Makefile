@@ -12,7 +12,7 @@ help: ## List what can be made
 setup: ## Install what the build and the demo need (apt-get or brew); quick when nothing is missing
 	@scripts/setup.sh build
 
-setup-tests: ## The same and what the tests need: Java and Apache Kafka's jars
+setup-tests: ## The same and what the tests need: Java, Apache Kafka's jars, PostgreSQL 18
 	@scripts/setup.sh tests
 
 setup-lint:
@@ -45,5 +45,5 @@ compose-check: ## Check docker-compose.yml, with whichever Compose is installed
 	elif command -v docker-compose >/dev/null; then docker-compose config -q; \
 	else echo 'Docker Compose is not installed'; exit 1; fi
 
-clean: ## Remove everything that was built, and the jars
+clean: ## Remove everything that was built, and the servers that were fetched
 	cargo clean

@@ -7,6 +7,7 @@ mod delivery;
 mod faults;
 mod formats;
 mod outbox;
+mod postgres_18;
 mod process;
 mod program;
 mod restart;
