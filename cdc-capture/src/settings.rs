@@ -90,6 +90,8 @@ pub struct SetupSettings {
     pub role: Option<RoleName>,
     /// The replication slot.
     pub slot: SlotName,
+    /// Whether the slot is copied to the standbys.
+    pub failover: bool,
     /// The publication.
     pub publication: PublicationName,
 }
@@ -258,6 +260,11 @@ pub struct SetupArgs {
     #[arg(long, value_name = "NAME")]
     role: Option<String>,
 
+    /// Make the slot one that is copied to physical standbys, from PostgreSQL 17 on, so that a failover keeps it. A slot
+    /// that is there already must not be in use.
+    #[arg(long)]
+    failover: bool,
+
     #[command(flatten)]
     names: NameArgs,
 }
@@ -280,7 +287,8 @@ impl SetupArgs {
         let settings = || {
             let database = database?.application_name("cdc-capture setup");
             let (format, slot, publication) = (format?, slot?, publication?);
-            Some(SetupSettings { database, tables, format, role: role.flatten(), slot, publication })
+            let (role, failover) = (role.flatten(), self.failover);
+            Some(SetupSettings { database, tables, format, role, slot, failover, publication })
         };
         let settings = settings();
         problems.finish(settings)

@@ -4,6 +4,7 @@
 
 mod check;
 mod delivery;
+mod failover;
 mod faults;
 mod formats;
 mod outbox;

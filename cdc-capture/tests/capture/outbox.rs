@@ -84,6 +84,7 @@ impl Outbox {
             format: Format::default(),
             role: Some(self.login.role.parse().unwrap()),
             slot: self.slot.parse().unwrap(),
+            failover: false,
             publication: "waybill".parse().unwrap(),
         }
     }

@@ -99,6 +99,10 @@ impl Postgres {
         if !copied.context("cannot run cp")?.success() {
             bail!("cannot copy the data of the primary");
         }
+        // Slots are a server's own; the copies would keep its log for ever.
+        for slot in fs::read_dir(standby.scratch.join("data/pg_replslot"))?.flatten() {
+            fs::remove_dir_all(slot.path())?;
+        }
         let primary =
             format!("host=127.0.0.1 port={} user={SUPERUSER} password={} dbname=postgres", self.port, self.password);
         options.settings.push(("primary_conninfo".to_owned(), primary));
