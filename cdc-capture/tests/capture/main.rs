@@ -15,4 +15,5 @@ mod restart;
 mod security;
 mod set_up;
 mod slot;
+mod soak;
 mod standby;
