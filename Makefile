@@ -12,7 +12,7 @@ help: ## List what can be made
 setup: ## Install what the build and the demo need (apt-get or brew); quick when nothing is missing
 	@scripts/setup.sh build
 
-setup-tests: ## The same and what the tests need: Java and Apache Kafka's jars
+setup-tests: ## The same and what the tests need: Java, Apache Kafka's jars, PostgreSQL 18
 	@scripts/setup.sh tests
 
 setup-lint:
@@ -28,9 +28,11 @@ test: setup-tests ## All tests, on a PostgreSQL and an Apache Kafka that are sta
 	cargo build --workspace --bins --locked
 	cargo run -q -p servers --locked -- run -- cargo test --workspace --locked
 
-soak: setup-tests ## The crash tests at length: every process is killed DEATHS=30 times under load
+soak: setup-tests ## The crash tests at length: every process is killed DEATHS=30 times under load, the relay alone 100 times
 	cargo build --workspace --bins --locked
 	SOAK=$(or $(DEATHS),30) cargo run -q -p servers --locked -- run -- cargo test --workspace --locked --test end_to_end crash
+	SOAK=$(or $(DEATHS),100) cargo run -q -p servers --locked -- run -- cargo test --locked -p cdc-capture --test capture \
+		soak:: -- --nocapture
 
 bench-capture: setup-tests ## Measure the relay; RUNS=3, QUICK=1 (a smoke test), ONLY=drain-batched,latency, PEER=debezium
 	cargo build --release --locked -p cdc-capture -p bench
@@ -45,5 +47,5 @@ compose-check: ## Check docker-compose.yml, with whichever Compose is installed
 	elif command -v docker-compose >/dev/null; then docker-compose config -q; \
 	else echo 'Docker Compose is not installed'; exit 1; fi
 
-clean: ## Remove everything that was built, and the jars
+clean: ## Remove everything that was built, and the servers that were fetched
 	cargo clean

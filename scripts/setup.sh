@@ -2,7 +2,7 @@
 # setup.sh [build|lint|tests]: installs what is missing on this machine, and says nothing when nothing is.
 #   build  what `cargo build` and the demo need: a C and C++ compiler, OpenSSL, PostgreSQL's server programs
 #   lint   the same, and checks for rustfmt and clippy
-#   tests  build, and Java with Apache Kafka's jars in target/
+#   tests  build, and Java with Apache Kafka's jars in target/, and PostgreSQL 18 there too
 # Debian and Ubuntu by apt-get (as root or by sudo), macOS by brew. It starts no server and makes no database.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -16,6 +16,9 @@ case $purpose in build | lint | tests) ;; *) fail "what is '$purpose'? One of: b
 pom=tests/servers/kafka/pom.xml
 kafka_version=$(sed -n 's:.*<kafka.version>\(.*\)</kafka.version>.*:\1:p' "$pom")
 kafka_home=${WAYBILL_KAFKA_HOME:-target/kafka-$kafka_version}
+postgres_pom=tests/servers/postgres/pom.xml
+postgres_version=$(sed -n 's:.*<postgres.version>\(.*\)</postgres.version>.*:\1:p' "$postgres_pom")
+postgres_18=target/postgres-$postgres_version
 
 # --- what is there ---------------------------------------------------------------------------------------------------
 
@@ -52,6 +55,11 @@ has_java_17() {
 
 has_kafka() { compgen -G "$kafka_home/kafka_2.13-*.jar" >/dev/null; }
 
+has_postgres_18() {
+  local bin=${PGBIN_18:-$postgres_18/bin}
+  [ -x "$bin/postgres" ] && [ -x "$bin/initdb" ]
+}
+
 # The packages that are missing, by the names that apt-get ($1 = apt) or brew ($1 = brew) has for them.
 missing() {
   local apt=() brew=() packages
@@ -65,7 +73,8 @@ missing() {
   has_postgres || { apt+=(postgresql) && brew+=(postgresql@17); }
   if [ "$purpose" = tests ]; then
     has_java_17 || { apt+=("$(java_package)") && brew+=(openjdk); }
-    has_kafka || has mvn || { apt+=(maven) && brew+=(maven); }
+    { has_kafka && has_postgres_18; } || has mvn || { apt+=(maven) && brew+=(maven); }
+    has_postgres_18 || has xz || apt+=(xz-utils)
   fi
   if [ "$1" = apt ]; then packages="${apt[*]-}"; else packages="${brew[*]-}"; fi
   echo "$packages"
@@ -135,27 +144,68 @@ maven_trust() {
   [ $added = 0 ] || echo "-Djavax.net.ssl.trustStore=$dir/cacerts -Djavax.net.ssl.trustStorePassword=changeit"
 }
 
-fetch_kafka() {
-  has_kafka && return 0
-  [ -z "${WAYBILL_KAFKA_HOME:-}" ] || fail "WAYBILL_KAFKA_HOME is $kafka_home, where there are no jars of Kafka"
-  echo "setup: fetching Apache Kafka $kafka_version"
-  mkdir -p target
-  local work java trust
-  work=$(mktemp -d "$PWD/target/kafka.XXXXXX")
-  # shellcheck disable=SC2064 # the path of now
-  trap "rm -rf '$work'" EXIT
-  mkdir "$work/jars" "$work/trust"
+# Fetches what a pom lists: maven WORK NAME POM GOAL OPTIONS... WORK is a directory for log and keys.
+maven() {
+  local work=$1 name=$2 pom=$3 java trust
+  shift 3
+  mkdir "$work/trust"
   java=$(command -v "$(java_program)")
   if has readlink; then java=$(readlink -f "$java"); fi
   trust=$(maven_trust "$java" "$work/trust")
   if ! JAVA_HOME=${java%/bin/*} MAVEN_OPTS="${MAVEN_OPTS:-} $trust" mvn -B -U -Dstyle.color=never -l "$work/log" -f "$pom" \
-    dependency:copy-dependencies -DoutputDirectory="$work/jars" </dev/null >/dev/null; then
+    "$@" </dev/null >/dev/null; then
     grep -v '^\[INFO\]' "$work/log" >&2 || true
-    fail "Maven could not fetch Apache Kafka"
+    fail "Maven could not fetch $name"
   fi
-  # Moved only when whole: an interrupted fetch is not taken for a finished one.
+}
+
+# A directory in target/ that goes with this script: what is fetched is moved from there only when whole, so that an
+# interrupted fetch is not taken for a finished one.
+work_directory() {
+  mkdir -p target
+  work=$(mktemp -d "$PWD/target/$1.XXXXXX")
+  # shellcheck disable=SC2064 # the path of now
+  trap "rm -rf '$work'" EXIT
+}
+
+fetch_kafka() {
+  local work
+  has_kafka && return 0
+  [ -z "${WAYBILL_KAFKA_HOME:-}" ] || fail "WAYBILL_KAFKA_HOME is $kafka_home, where there are no jars of Kafka"
+  echo "setup: fetching Apache Kafka $kafka_version"
+  work_directory kafka
+  maven "$work" "Apache Kafka" "$pom" dependency:copy-dependencies -DoutputDirectory="$work/jars"
   rm -rf "$kafka_home"
   mv "$work/jars" "$kafka_home"
+  rm -rf "$work"
+}
+
+sha256() { if has sha256sum; then sha256sum "$1"; else shasum -a 256 "$1"; fi | cut -d ' ' -f 1; }
+
+# A PostgreSQL beside the installed one, from an archive within a jar. It is run, so it must be the very one that is known.
+fetch_postgres_18() {
+  local work platform archive known
+  has_postgres_18 && return 0
+  [ -z "${PGBIN_18:-}" ] || fail "PGBIN_18 is $PGBIN_18, where there is no \`postgres\` and \`initdb\`"
+  case $(uname)-$(uname -m) in
+    Linux-x86_64) platform=linux-amd64 archive=postgres-linux-x86_64.txz ;;
+    Linux-aarch64) platform=linux-arm64v8 archive=postgres-linux-arm_64.txz ;;
+    Darwin-x86_64) platform=darwin-amd64 archive=postgres-darwin-x86_64.txz ;;
+    Darwin-arm64) platform=darwin-arm64v8 archive=postgres-darwin-arm_64.txz ;;
+    *) fail "there is no PostgreSQL $postgres_version to fetch for $(uname) on $(uname -m);" \
+      "install PostgreSQL 18 and set PGBIN_18 to the directory with its \`postgres\` and \`initdb\`" ;;
+  esac
+  echo "setup: fetching PostgreSQL $postgres_version"
+  work_directory postgres
+  maven "$work" "PostgreSQL $postgres_version" "$postgres_pom" dependency:unpack-dependencies \
+    -Dpostgres.platform=$platform -DexcludeTransitive=true -DmarkersDirectory="$work/markers" -DoutputDirectory="$work/jar"
+  known=$(sed -n "s:^\([0-9a-f]*\)  $archive\$:\1:p" tests/servers/postgres/SHA256SUMS)
+  [ "$(sha256 "$work/jar/$archive")" = "$known" ] || fail "$archive is not the one in tests/servers/postgres/SHA256SUMS"
+  mkdir "$work/postgres"
+  tar -xJf "$work/jar/$archive" -C "$work/postgres"
+  rm -rf "$postgres_18"
+  mv "$work/postgres" "$postgres_18"
+  rm -rf "$work"
 }
 
 has cargo || fail "Rust is missing: get it from https://rustup.rs, then open a new shell and try again"
@@ -174,4 +224,7 @@ else
   left=$(missing apt)
   [ -z "$left" ] || fail "this system has no apt-get; please install what Debian calls: $left"
 fi
-if [ "$purpose" = tests ]; then fetch_kafka; fi
+if [ "$purpose" = tests ]; then
+  fetch_kafka
+  fetch_postgres_18
+fi

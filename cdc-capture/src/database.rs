@@ -6,7 +6,7 @@ use telemetry::{
     database::{Database, reason},
     settings::Problems,
 };
-use tokio_postgres::Client;
+use tokio_postgres::{Client, config::TargetSessionAttrs};
 
 const URL: &str = "--database-url / DATABASE_URL";
 
@@ -14,7 +14,8 @@ const URL: &str = "--database-url / DATABASE_URL";
 #[derive(Debug, Args)]
 pub struct DatabaseArgs {
     /// The database with the outbox, as a role with REPLICATION: `postgres://user:password@host/database`. Without
-    /// `sslmode`, TLS is off on this machine and verified for every other; `sslrootcert` names a CA's file.
+    /// `sslmode`, TLS is off on this machine and verified for every other; `sslrootcert` names a CA's file. Of several
+    /// hosts (`host1,host2`) it is the one that is no standby.
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
     database_url: Option<String>,
 
@@ -71,7 +72,12 @@ fn database(
 /// Connects. The second part is the connection itself: it must be polled beside the client, and ends with it.
 pub(crate) async fn connect(database: &Database) -> Result<(Client, impl Future<Output = ()> + use<>), String> {
     let tls = database.tls().map_err(|error| error.to_string())?;
-    let (client, connection) = database.config().connect(tls).await.map_err(|error| reason(&error))?;
+    let mut config = database.config().clone();
+    if config.get_hosts().len() > 1 {
+        // As for the stream: the primary, wherever that is now.
+        config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+    }
+    let (client, connection) = config.connect(tls).await.map_err(|error| reason(&error))?;
     Ok((client, async move {
         // Ends when the client is dropped; an error shows in the statement that it interrupts.
         let _ = connection.await;

@@ -28,6 +28,7 @@ pub(crate) struct CaptureMetrics {
     in_flight: Gauge,
     confirmed: Gauge,
     lag_bytes: Gauge,
+    active: Gauge,
     oldest: Arc<Oldest>,
 }
 
@@ -75,6 +76,8 @@ impl CaptureMetrics {
             );
             let left_out = "Events that came again after a restart and were not sent, since Kafka had them";
             registry.register("left_out_events", left_out, these.left_out.clone());
+            let active = "1 while this relay has the slot, 0 while it waits for it or for a server";
+            registry.register("active", active, these.active.clone());
             registry.register("reconnects", "Times that streaming had to start again", these.reconnects.clone());
             registry.register("in_flight_events", "Events sent and not acknowledged", these.in_flight.clone());
             registry.register(
@@ -91,6 +94,11 @@ impl CaptureMetrics {
         });
         metrics.register(|registry| registry.register_collector(Box::new(Arc::clone(&these.oldest))));
         these
+    }
+
+    /// Whether this relay has the slot.
+    pub(crate) fn active(&self, active: bool) {
+        self.active.set(i64::from(active));
     }
 
     pub(crate) fn set(&self, moment: &Moment) {

@@ -44,6 +44,8 @@ pub struct Settings {
     pub other_history: OtherHistory,
     /// How events reach Kafka.
     pub delivery: Delivery,
+    /// Whether waiting for a slot that another relay has is this relay's duty, so that it is ready meanwhile.
+    pub standby: bool,
     /// Whether a span is made for each sampled event: where spans are exported.
     pub trace: bool,
 }
@@ -62,6 +64,7 @@ impl Settings {
             read_back: true,
             other_history: OtherHistory::default(),
             delivery: Delivery::default(),
+            standby: false,
             trace: false,
         }
     }
@@ -91,6 +94,8 @@ pub struct SetupSettings {
     pub role: Option<RoleName>,
     /// The replication slot.
     pub slot: SlotName,
+    /// Whether the slot is copied to the standbys.
+    pub failover: bool,
     /// The publication.
     pub publication: PublicationName,
 }
@@ -168,6 +173,10 @@ pub struct RunArgs {
     #[command(flatten)]
     delivery: DeliveryArgs,
 
+    /// Another relay may have the slot: wait for it, ready to take over within seconds of that relay's death.
+    #[arg(long, env = "STANDBY")]
+    standby: bool,
+
     /// Where `/healthz`, `/readyz` and `/metrics` are served.
     #[arg(long, env = "ADMIN_LISTEN", default_value = "127.0.0.1:8082", value_name = "ADDRESS:PORT")]
     admin_listen: String,
@@ -229,6 +238,7 @@ impl RunArgs {
                 read_back: self.read_back,
                 other_history: self.other_history,
                 delivery: delivery?,
+                standby: self.standby,
                 trace: self.logs.otlp_endpoint().is_some(),
             };
             Some(RunSettings { capture, admin_listen: admin_listen?, logs: self.logs })
@@ -259,6 +269,11 @@ pub struct SetupArgs {
     #[arg(long, value_name = "NAME")]
     role: Option<String>,
 
+    /// Make the slot one that is copied to physical standbys, from PostgreSQL 17 on, so that a failover keeps it. A slot
+    /// that is there already must not be in use.
+    #[arg(long)]
+    failover: bool,
+
     #[command(flatten)]
     names: NameArgs,
 }
@@ -281,7 +296,8 @@ impl SetupArgs {
         let settings = || {
             let database = database?.application_name("cdc-capture setup");
             let (format, slot, publication) = (format?, slot?, publication?);
-            Some(SetupSettings { database, tables, format, role: role.flatten(), slot, publication })
+            let (role, failover) = (role.flatten(), self.failover);
+            Some(SetupSettings { database, tables, format, role, slot, failover, publication })
         };
         let settings = settings();
         problems.finish(settings)

@@ -8,8 +8,12 @@ use crate::{
     database::connect,
     names::{PublicationName, RoleName, SlotName, TableName, quote_identifier},
     outbox::Columns,
+    replication::{Connection, Endpoint},
     settings::SetupSettings,
 };
+
+/// The first version of PostgreSQL that copies slots to standbys.
+const FAILOVER_SLOTS: i32 = 170_000;
 
 /// Why a database could not be prepared.
 #[derive(Debug, thiserror::Error)]
@@ -60,7 +64,7 @@ impl Setup {
         }
         // Before the slot: a stream that reads log from before its publication was made fails for ever.
         self.publication(&settings.publication, &settings.tables).await?;
-        self.slot(&settings.slot).await?;
+        self.slot(settings).await?;
         if let Some(role) = &settings.role {
             self.grants(role, &settings.tables).await?;
         }
@@ -105,6 +109,9 @@ impl Setup {
             ));
         }
         problems.extend(self.slot_problems(&settings.slot).await?);
+        if settings.failover {
+            problems.extend(self.failover_problem(&settings.slot).await?);
+        }
         if let Some(role) = &settings.role {
             problems.extend(self.role_problems(role).await?);
         }
@@ -133,6 +140,22 @@ impl Setup {
             problems.push(format!("replication slot {slot} is lost, events after its last position too: {drop_it}"));
         }
         Ok(problems)
+    }
+
+    async fn failover_problem(&self, slot: &SlotName) -> Result<Option<String>, Error> {
+        let version: i32 = self.value("SELECT current_setting('server_version_num')::int", &[]).await?.unwrap_or(0);
+        if version < FAILOVER_SLOTS {
+            let version = version / 10_000;
+            return Ok(Some(format!("PostgreSQL {version} has no failover slots, 17 has: leave --failover out")));
+        }
+        let ask = "SELECT active_pid FROM pg_replication_slots WHERE slot_name = $1 AND NOT failover";
+        let reader: Option<i32> = self.value(ask, &[&slot.as_str()]).await?;
+        Ok(reader.map(|pid| {
+            format!(
+                "replication slot {slot} is in use by the process {pid} of the server, and has to be free to become a \
+                 failover slot: stop the relays for that moment"
+            )
+        }))
     }
 
     async fn role_problems(&self, role: &RoleName) -> Result<Option<String>, Error> {
@@ -195,19 +218,33 @@ impl Setup {
         Ok(())
     }
 
-    async fn slot(&mut self, slot: &SlotName) -> Result<(), Error> {
-        let name = slot.as_str();
-        let position: Option<String> = self
-            .value("SELECT confirmed_flush_lsn::text FROM pg_replication_slots WHERE slot_name = $1", &[&name])
-            .await?;
-        if let Some(position) = position {
-            self.lines.push(format!("replication slot {slot}: there already, at {position}"));
+    async fn slot(&mut self, settings: &SetupSettings) -> Result<(), Error> {
+        let (slot, name) = (&settings.slot, settings.slot.as_str());
+        let ask = "SELECT confirmed_flush_lsn::text, (to_jsonb(slot)->>'failover')::boolean
+            FROM pg_replication_slots slot WHERE slot_name = $1 AND confirmed_flush_lsn IS NOT NULL";
+        if let Some(state) = self.query(ask, &[&name]).await?.first() {
+            self.lines.push(format!("replication slot {slot}: there already, at {}", state.get::<_, &str>(0)));
+            if settings.failover && state.get::<_, Option<bool>>(1) != Some(true) {
+                self.make_failover(settings).await?;
+            }
             return Ok(());
         }
-        let make = "SELECT lsn::text FROM pg_create_logical_replication_slot($1, 'pgoutput')";
-        let made = self.client.query_one(make, &[&name]).await;
+        let option = if settings.failover { ", failover => true" } else { "" };
+        let make = format!("SELECT lsn::text FROM pg_create_logical_replication_slot($1, 'pgoutput'{option})");
+        let made = self.client.query_one(&make, &[&name]).await;
         let made = made.map_err(|error| refused("create the replication slot", &error))?;
-        self.lines.push(format!("replication slot {slot}: created at {}", made.get::<_, &str>(0)));
+        let kind = if settings.failover { "as a failover slot " } else { "" };
+        self.lines.push(format!("replication slot {slot}: created {kind}at {}", made.get::<_, &str>(0)));
+        Ok(())
+    }
+
+    /// There is no SQL function for it, only a command of the replication protocol.
+    async fn make_failover(&mut self, settings: &SetupSettings) -> Result<(), Error> {
+        let failed = |reason: String| Error::Refused { action: "make it a failover slot".to_owned(), reason };
+        let endpoints = Endpoint::all(&settings.database).map_err(|error| failed(error.to_string()))?;
+        let made = async { Connection::open(&endpoints).await?.make_failover(&settings.slot).await };
+        made.await.map_err(|error| failed(error.to_string()))?;
+        self.lines.push(format!("replication slot {}: is a failover slot now", settings.slot));
         Ok(())
     }
 

@@ -147,6 +147,8 @@ pub struct SlotState {
     pub confirmed: Option<Lsn>,
     /// The end of the server's log.
     pub wal_end: Lsn,
+    /// Whether it is copied to the standbys; none before PostgreSQL 17.
+    pub failover: Option<bool>,
     /// How much more log can be written until it may be lost; none when there is no limit.
     pub safe: Option<i64>,
 }
@@ -208,8 +210,9 @@ impl SlotState {
     pub(crate) async fn read(client: &Client, slot: &SlotName) -> Result<Option<Self>, tokio_postgres::Error> {
         let ask = "SELECT plugin::text, database::text, active_pid, wal_status, restart_lsn::text,
                 confirmed_flush_lsn::text, safe_wal_size,
-                (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END)::text
-            FROM pg_replication_slots WHERE slot_name = $1";
+                (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END)::text,
+                (to_jsonb(slot)->>'failover')::boolean
+            FROM pg_replication_slots slot WHERE slot_name = $1";
         let row = client.query_opt(ask, &[&slot.as_str()]).await?;
         let lsn = |text: Option<&str>| text.and_then(|text| text.parse::<Lsn>().ok());
         Ok(row.map(|row| Self {
@@ -220,6 +223,7 @@ impl SlotState {
             wal_status: row.get(3),
             restart: lsn(row.get(4)),
             confirmed: lsn(row.get(5)),
+            failover: row.get(8),
             safe: row.get(6),
             wal_end: lsn(row.get(7)).unwrap_or_default(),
         }))
@@ -244,6 +248,9 @@ impl fmt::Display for SlotState {
         writeln!(f, "database    {}", or_none(&self.database))?;
         writeln!(f, "active      {active}")?;
         writeln!(f, "wal_status  {}", or_none(&self.wal_status))?;
+        if let Some(failover) = self.failover {
+            writeln!(f, "failover    {}", if failover { "yes" } else { "no" })?;
+        }
         writeln!(f, "restart     {}", or_none(&self.restart))?;
         writeln!(f, "confirmed   {}", or_none(&self.confirmed))?;
         writeln!(f, "retained    {}", or_none(&self.retained()))?;

@@ -31,6 +31,7 @@ impl Databases {
             tables: vec!["accounts.outbox".parse()?, "direct_booking.outbox".parse()?],
             role: Some(relay.role.parse()?),
             slot: relay.role.parse()?,
+            failover: false,
             publication: "waybill".parse()?,
         })
         .await

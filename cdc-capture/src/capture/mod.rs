@@ -14,6 +14,7 @@ mod kafka_watch;
 mod recovery;
 mod relay;
 mod session;
+mod standby;
 
 use std::time::Duration;
 
@@ -79,7 +80,7 @@ pub async fn run(
         metrics: CaptureMetrics::registered(&metrics),
         last: None,
         connecting: Backoff::for_connecting(),
-        standby: Backoff::new(Duration::from_millis(100), Duration::from_secs(1)),
+        standby: standby::backoff(),
         halted: Backoff::new(Duration::from_secs(1), Duration::from_secs(60)),
         settings,
     };
@@ -117,7 +118,13 @@ impl Capture {
             (prepared, ()) = async { tokio::join!(self.connect(), self.reach(&publisher)) } => prepared,
         };
         let started = match prepared {
-            Ok(connection) => self.start(connection).await,
+            Ok(connection) => tokio::select! {
+                () = shutdown.cancelled() => {
+                    publisher.discard().await;
+                    return Ok(Duration::ZERO);
+                }
+                started = self.start(connection, &publisher) => started,
+            },
             Err(error) => Err(error),
         };
         let (stream, server) = match started {
@@ -127,7 +134,7 @@ impl Capture {
                 return Ok(self.wait_after(&error.into()));
             }
         };
-        self.parts.postgres.ready();
+        self.parts.postgres.ready_as("active");
         self.parts.outbox.ready();
         // What is not delivered by the time that the server gives the slot to another relay never may be: this process
         // may be stopped now and wake up then. The server counts from the last status, which may be a fifth of it old.
@@ -153,7 +160,9 @@ impl Capture {
         let recovery = Recovery { start, other_history: self.settings.other_history };
         let mut session = Session::new(stream, relay, recovery, delivery, &self.parts, &self.metrics);
         let began = Instant::now();
+        self.metrics.active(true);
         let ended = session.run(shutdown).await;
+        self.metrics.active(false);
         self.last = Some((server, session.confirmed()));
         let error = match ended {
             Ok(()) => {
@@ -202,15 +211,15 @@ impl Capture {
         Ok((connection, server))
     }
 
-    /// Starts streaming from where the slot is now: getting here may have taken a while, and another relay may have had
-    /// the slot meanwhile.
+    /// Starts streaming once no other relay has the slot, from where it is then.
     async fn start(
         &self,
         (mut connection, server): (Connection, Server),
+        publisher: &Publisher,
     ) -> Result<(replication::Stream, Server), replication::Error> {
         let (slot, publication) = (&self.settings.slot, &self.settings.publication);
         let format = &self.settings.format;
-        let state = verify(&mut connection, &server, slot, publication, format).await?;
+        let state = self.free_slot(&mut connection, &server, publisher).await?;
         let messages = format.message_prefix.is_some();
         let stream = connection.start(slot, publication, messages, state.confirmed, state.wal_sender_timeout).await?;
         Ok((stream, server))
@@ -244,12 +253,13 @@ impl Capture {
     /// Says what is wrong, and how long to wait.
     fn wait_after(&mut self, error: &session::Error) -> Duration {
         match error {
+            session::Error::Postgres(replication::Error::SlotInUse(reason)) => {
+                self.stand_by(reason);
+                self.standby.next_wait()
+            }
             session::Error::Postgres(error) => {
                 self.parts.postgres.not_ready(error.to_string());
-                match error {
-                    replication::Error::SlotInUse(_) => self.standby.next_wait(),
-                    _ => self.connecting.next_wait(),
-                }
+                self.connecting.next_wait()
             }
             session::Error::Stopped(_) => {
                 self.parts.postgres.not_ready(error.to_string());

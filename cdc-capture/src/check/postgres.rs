@@ -340,6 +340,48 @@ impl Check<'_> {
                 None => format!("replication slot {name}: free, keeps {retained} of log"),
             });
         }
+        match slot.failover {
+            Some(is_failover) => self.failover(is_failover).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the slot outlives its server, where it has standbys that could take its place.
+    async fn failover(&mut self, is_failover: bool) -> Result<(), Error> {
+        let name = &self.settings.slot;
+        let ask = "WITH awaited AS (SELECT trim(both ' \"' FROM slot) AS slot
+                FROM unnest(string_to_array(current_setting('synchronized_standby_slots'), ',')) slot)
+            SELECT EXISTS (SELECT FROM pg_replication_slots WHERE slot_type = 'physical')
+                OR EXISTS (SELECT FROM pg_stat_replication WHERE state = 'streaming'
+                    AND pid NOT IN (SELECT active_pid FROM pg_replication_slots WHERE active_pid IS NOT NULL)),
+                EXISTS (SELECT FROM awaited),
+                (SELECT string_agg(slot, ', ') FROM awaited WHERE NOT EXISTS (
+                    SELECT FROM pg_replication_slots s WHERE s.slot_name = awaited.slot AND s.active))";
+        let row = self.client.query_one(ask, &[]).await?;
+        let (has_standbys, waits, absent): (bool, bool, Option<&str>) = (row.get(0), row.get(1), row.get(2));
+        match is_failover {
+            false if has_standbys => self.report.warning(
+                format!("replication slot {name} is no failover slot, and there are standbys: a failover loses it"),
+                "stop the relays for a moment and run `cdc-capture setup --failover`",
+            ),
+            false => {}
+            true if has_standbys && !waits => self.report.warning(
+                format!(
+                    "replication slot {name} is a failover slot, but synchronized_standby_slots is empty: events may be \
+                     published that the standby lacks when it takes over"
+                ),
+                "set it to the name of the standby's physical slot",
+            ),
+            true => self.report.ok(format!("replication slot {name}: is a failover slot")),
+        }
+        if let Some(absent) = absent.filter(|_| is_failover) {
+            self.report.warning(
+                format!(
+                    "synchronized_standby_slots names {absent}, where no standby is connected: the relay gets no event"
+                ),
+                "start that standby, or take it out of synchronized_standby_slots",
+            );
+        }
         Ok(())
     }
 }

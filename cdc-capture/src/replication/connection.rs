@@ -37,22 +37,53 @@ pub struct Server {
 pub(super) type Row = Vec<Option<String>>;
 
 impl Connection {
-    /// Connects to the first endpoint that answers.
+    /// Connects to the first endpoint that answers and is no standby: that has rows which its primary may yet lose, and
+    /// not the slot.
     ///
     /// # Errors
-    /// The last endpoint's, when none does.
+    /// The last endpoint's, when there is none.
     pub(crate) async fn open(endpoints: &[Endpoint]) -> Result<Self, Error> {
         let mut last = Error::Unavailable("no host is named".to_owned());
         for endpoint in endpoints {
             let connecting =
                 PgWireClient::connect(endpoint.config.clone(), ReplicationStartup::new(), endpoint.tls.clone());
-            match timeout(PATIENCE, connecting).await {
-                Ok(Ok(client)) => return Ok(Self { client }),
-                Ok(Err(error)) => last = error.into(),
-                Err(_) => last = Error::Unavailable(format!("no answer within {PATIENCE:?}")),
+            let mut connection = match timeout(PATIENCE, connecting).await {
+                Ok(Ok(client)) => Self { client },
+                Ok(Err(error)) => {
+                    last = error.into();
+                    continue;
+                }
+                Err(_) => {
+                    last = Error::Unavailable(format!("no answer within {PATIENCE:?}"));
+                    continue;
+                }
+            };
+            match connection.is_standby().await {
+                Ok(false) => return Ok(connection),
+                Ok(true) => {
+                    last = Error::Unavailable(format!(
+                        "{} is a standby: name its primary, or all servers (host1,host2), in --database-url",
+                        endpoint.name
+                    ));
+                }
+                Err(error) => last = error,
             }
         }
         Err(last)
+    }
+
+    async fn is_standby(&mut self) -> Result<bool, Error> {
+        let rows = self.query("SELECT pg_is_in_recovery()").await?;
+        Ok(rows.first().and_then(|row| row.first()?.as_deref()) == Some("t"))
+    }
+
+    /// Lets the slot be copied to the standbys, from PostgreSQL 17 on. Nobody may be streaming it.
+    ///
+    /// # Errors
+    /// When the server refuses, or the connection fails.
+    pub(crate) async fn make_failover(&mut self, slot: &SlotName) -> Result<(), Error> {
+        let statement = format!("ALTER_REPLICATION_SLOT {} (FAILOVER true)", quote_identifier(slot.as_str()));
+        self.query(&statement).await.map(drop)
     }
 
     /// Asks which server this is.

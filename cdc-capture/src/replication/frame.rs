@@ -30,7 +30,10 @@ const KEEPALIVE: usize = 1 + 8 + 8 + 1;
 
 impl Frame {
     /// Reads a frame, and with data the end of the log as far as the server knew it.
-    pub(super) fn read(mut bytes: Bytes) -> Result<(Self, Lsn), MalformedFrame> {
+    ///
+    /// # Errors
+    /// When the bytes are none.
+    pub fn read(mut bytes: Bytes) -> Result<(Self, Lsn), MalformedFrame> {
         match bytes.first() {
             Some(b'w') if bytes.len() >= DATA_HEADER => {
                 bytes.advance(1 + 8);

@@ -13,6 +13,8 @@ use tokio_postgres::config::{Host, SslMode};
 pub(crate) struct Endpoint {
     pub(super) config: Arc<Config>,
     pub(super) tls: Option<TlsConnector>,
+    /// Host and port, for messages.
+    pub(super) name: String,
 }
 
 /// The connection's settings cannot be used.
@@ -42,7 +44,8 @@ impl Endpoint {
                 Unusable(format!("pgwire's configuration: {}", telemetry::database::reason(&error)))
             })?;
             config.user(user).dbname(from.get_dbname().unwrap_or(user)).protocol_version(ProtocolVersion::PROTOCOL3_0);
-            config.port(ports.get(at).or(ports.first()).copied().unwrap_or(5432));
+            let port = ports.get(at).or(ports.first()).copied().unwrap_or(5432);
+            config.port(port);
             config.application_name(from.get_application_name().unwrap_or("cdc-capture"));
             if let Some(password) = from.get_password() {
                 config.password(password);
@@ -50,14 +53,20 @@ impl Endpoint {
             if let Some(options) = from.get_options() {
                 config.options(options);
             }
-            match host {
-                Host::Tcp(name) => _ = config.host(name),
-                Host::Unix(path) => _ = config.host_path(path),
-            }
+            let name = match host {
+                Host::Tcp(name) => {
+                    config.host(name);
+                    format!("{name}:{port}")
+                }
+                Host::Unix(path) => {
+                    config.host_path(path);
+                    format!("{}:{port}", path.display())
+                }
+            };
             if let Some(address) = from.get_hostaddrs().get(at) {
                 config.hostaddr(*address);
             }
-            endpoints.push(Self { config: Arc::new(config), tls: tls.clone() });
+            endpoints.push(Self { config: Arc::new(config), tls: tls.clone(), name });
         }
         Ok(endpoints)
     }

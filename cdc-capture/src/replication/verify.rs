@@ -15,6 +15,8 @@ use crate::{
 pub struct Slot {
     /// What the server has as confirmed: streaming starts there.
     pub confirmed: Lsn,
+    /// The server's process that streams it to another relay.
+    pub active_pid: Option<i32>,
     /// The server's `wal_sender_timeout`; `None` when it is switched off.
     pub wal_sender_timeout: Option<Duration>,
 }
@@ -49,8 +51,12 @@ pub async fn verify(
     let wal_sender_timeout = setting(1).parse().ok().filter(|millis| *millis > 0).map(Duration::from_millis);
 
     verify_publication(connection, publication, format, &mut findings).await?;
-    let confirmed = verify_slot(connection, server, slot, &mut findings).await?;
-    if findings.is_empty() { Ok(Slot { confirmed, wal_sender_timeout }) } else { Err(Error::SetUp(findings)) }
+    let (confirmed, active_pid) = verify_slot(connection, server, slot, &mut findings).await?;
+    if findings.is_empty() {
+        Ok(Slot { confirmed, active_pid, wal_sender_timeout })
+    } else {
+        Err(Error::SetUp(findings))
+    }
 }
 
 async fn verify_publication(
@@ -117,9 +123,10 @@ async fn verify_slot(
     server: &Server,
     slot: &SlotName,
     findings: &mut Vec<Finding>,
-) -> Result<Lsn, Error> {
+) -> Result<(Lsn, Option<i32>), Error> {
     let state = format!(
-        "SELECT plugin, database, wal_status, confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = {}",
+        "SELECT plugin, database, wal_status, confirmed_flush_lsn, active_pid
+         FROM pg_replication_slots WHERE slot_name = {}",
         quote_literal(slot.as_str())
     );
     let state = connection.query(&state).await?;
@@ -128,7 +135,7 @@ async fn verify_slot(
             format!("replication slot {slot} does not exist"),
             "run `cdc-capture setup`; rows inserted before the slot is made are not published",
         ));
-        return Ok(Lsn::ZERO);
+        return Ok((Lsn::ZERO, None));
     };
     let column = |at: usize| state.get(at).and_then(Option::as_deref);
     let drop_it =
@@ -151,5 +158,5 @@ async fn verify_slot(
     if confirmed.is_none() && findings.is_empty() {
         return Err(Error::Unavailable(format!("replication slot {slot} is still being made")));
     }
-    Ok(confirmed.unwrap_or_default())
+    Ok((confirmed.unwrap_or_default(), column(4).and_then(|pid| pid.parse().ok())))
 }

@@ -220,3 +220,56 @@ async fn a_partitioned_outbox_goes_through_its_root() {
         outbox.records("order").await.iter().filter_map(|r: &Record| r.header("ce_time").map(str::to_owned)).collect();
     assert_eq!(times, ["2026-11-23T00:00:00.000000Z", "2026-11-24T00:00:00.000000Z"]);
 }
+
+#[tokio::test]
+async fn a_partitioned_outbox_loses_nothing_over_midnight() {
+    const ROWS: i64 = 200;
+    let outbox = Outbox::create("midnight").await;
+    let day = |n: i64| format!("day_{n} PARTITION OF sales.days FOR VALUES FROM ({n}) TO ({})", n + 1);
+    outbox
+        .execute(&format!(
+            "CREATE TABLE sales.days (id uuid DEFAULT gen_random_uuid(), aggregatetype text, aggregateid text, type text,
+                payload json, day bigint NOT NULL) PARTITION BY RANGE (day);
+             CREATE TABLE sales.{}; CREATE TABLE sales.{}",
+            day(0),
+            day(1)
+        ))
+        .await;
+    cdc_capture::setup(outbox.setup_settings(&["sales.days"])).await.unwrap();
+    let writer = connect(&outbox.database.url()).await;
+    let write = async |day: i64| {
+        for n in day * ROWS..(day + 1) * ROWS {
+            let statement = "INSERT INTO sales.days (aggregatetype, aggregateid, type, payload, day)
+                VALUES ('order', 'k', 'Changed', json_build_object('n', $1::bigint), $2)";
+            writer.execute(statement, &[&n, &day]).await.unwrap();
+        }
+    };
+    let relay = outbox.start_ready().await;
+    // Each day the next one's partition is made, in either way, and the one before goes, while rows are written.
+    let attached = "CREATE TABLE sales.day_3 (LIKE sales.days); ALTER TABLE sales.days ATTACH PARTITION sales.day_3
+        FOR VALUES FROM (3) TO (4)";
+    let gone = "DROP TABLE sales.day_1";
+    for (today, changes) in [
+        (0, vec![format!("CREATE TABLE sales.{}", day(2))]),
+        (1, vec!["ALTER TABLE sales.days DETACH PARTITION sales.day_0; DROP TABLE sales.day_0".to_owned()]),
+        (2, vec!["ALTER TABLE sales.days DETACH PARTITION sales.day_1 CONCURRENTLY".to_owned(), attached.to_owned()]),
+    ] {
+        let changing = async {
+            for change in &changes {
+                outbox.execute(change).await;
+            }
+        };
+        tokio::join!(write(today), changing);
+    }
+    outbox.execute(gone).await;
+    outbox.drained().await;
+    relay.stop().await;
+    // Rows of a partition that is gone by the time that the relay reads of them.
+    write(3).await;
+    outbox.execute("ALTER TABLE sales.days DETACH PARTITION sales.day_3; DROP TABLE sales.day_3").await;
+    outbox.execute("DROP TABLE sales.day_2").await;
+    let relay = outbox.start_ready().await;
+    outbox.drained().await;
+    relay.stop().await;
+    assert_eq!(outbox.numbers().await["k"], (0..4 * ROWS).collect::<Vec<_>>());
+}

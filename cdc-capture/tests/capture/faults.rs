@@ -175,19 +175,3 @@ async fn an_oversize_row_halts_until_the_limit_is_raised_and_then_all_is_there_i
     let numbers: Vec<i64> = outbox.records("big").await.iter().map(crate::outbox::number).collect();
     assert_eq!(numbers, [0, 1, 2]);
 }
-
-#[tokio::test]
-async fn a_second_relay_waits_for_the_slot_and_takes_over() {
-    let outbox = Outbox::create("standby").await;
-    let first = outbox.start_ready().await;
-    let second = outbox.start();
-    second.until_part_says("postgres", "standby: ").await;
-    outbox.insert("k", 0..100).await;
-    outbox.drained().await;
-    first.kill().await;
-    outbox.insert("k", 100..200).await;
-    second.until("the second is ready", |report| report.ready).await;
-    outbox.drained().await;
-    second.stop().await;
-    outbox.assert_all_there("k", 200).await;
-}

@@ -4,12 +4,17 @@
 
 mod check;
 mod delivery;
+mod failover;
 mod faults;
 mod formats;
 mod outbox;
+mod postgres_18;
+mod process;
 mod program;
 mod restart;
 mod security;
 mod set_up;
 mod slot;
+mod soak;
+mod standby;
 mod transactional;

@@ -84,6 +84,7 @@ impl Outbox {
             format: Format::default(),
             role: Some(self.login.role.parse().unwrap()),
             slot: self.slot.parse().unwrap(),
+            failover: false,
             publication: "waybill".parse().unwrap(),
         }
     }
@@ -127,8 +128,12 @@ impl Outbox {
 
     /// Waits until all that is committed now is confirmed.
     pub(crate) async fn drained(&self) {
+        self.drained_within(SOON).await;
+    }
+
+    pub(crate) async fn drained_within(&self, bound: Duration) {
         let target = self.wal_position().await;
-        eventually("all is confirmed", SOON, async || {
+        eventually("all is confirmed", bound, async || {
             let confirmed = self.confirmed().await;
             if confirmed >= target { Ok(Some(())) } else { Err(format!("{confirmed} of {target}")) }
         })

@@ -7,37 +7,6 @@ use servers::{Process, eventually, topics};
 
 use crate::outbox::{Outbox, Relay, SOON};
 
-#[tokio::test]
-async fn a_process_that_is_killed_repeats_no_more_than_was_in_flight() {
-    const ROWS: i64 = 12_000;
-    const KILLS: usize = 5;
-    /// Its producer holds no more.
-    const IN_FLIGHT: usize = 200;
-    let outbox = Outbox::create("inflight").await;
-    let mut environment = outbox.environment();
-    environment.push(("KAFKA_CONFIG", "queue.buffering.max.messages=200"));
-    let writing = async {
-        for n in (0..ROWS).step_by(20) {
-            outbox.insert("k", n..n + 20).await;
-        }
-    };
-    let killing = async {
-        for _ in 0..KILLS {
-            let before = outbox.confirmed().await;
-            let process = Process::spawn("cdc-capture", ["run"], &environment).unwrap();
-            eventually("it has confirmed something", SOON, async || outbox.confirmed().await > before).await;
-            process.kill().await.unwrap();
-        }
-    };
-    tokio::join!(writing, killing);
-    let relay = outbox.start_ready().await;
-    outbox.drained().await;
-    relay.stop().await;
-    let repeated = outbox.assert_all_there("k", ROWS).await;
-    println!("{repeated} of {ROWS} were repeated in {KILLS} deaths");
-    assert!(repeated <= KILLS * IN_FLIGHT, "{repeated}");
-}
-
 /// A second slot at the position of the first, by its name.
 async fn copy_of_the_slot(outbox: &Outbox) -> String {
     let (slot, copy) = (&outbox.slot, format!("{}_copy", &outbox.slot[..50.min(outbox.slot.len())]));

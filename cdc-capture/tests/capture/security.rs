@@ -1,16 +1,19 @@
 //! TLS, passwords and SASL on real servers that insist on them, with a CA of the test's own.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 use cdc_capture::check::Verdict;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
-use servers::{Kafka, KafkaOptions, Postgres, PostgresOptions, Process, TempDatabase, eventually, shared};
+use servers::{Kafka, KafkaOptions, Postgres, PostgresOptions, TempDatabase, shared};
 use telemetry::database::Database;
 use tempfile::TempDir;
 
-use crate::outbox::{Outbox, Relay, SOON};
+use crate::{
+    outbox::{Outbox, Relay},
+    process::Program,
+};
 
-const SECRET: &str = "hunter2-of-the-relay";
+pub(crate) const SECRET: &str = "hunter2-of-the-relay";
 
 /// A certificate authority; `ca.pem` in its directory is its certificate.
 struct Authority {
@@ -60,45 +63,6 @@ async fn postgres(authority: &Authority) -> Postgres {
         ..PostgresOptions::default()
     };
     Postgres::start(options).await.unwrap()
-}
-
-/// The program with these variables beside those that name the outbox; and what `/readyz` says.
-struct Program {
-    process: Process,
-    admin: String,
-}
-
-impl Program {
-    fn run(outbox: &Outbox, environment: &[(&str, &str)]) -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let admin = format!("127.0.0.1:{port}");
-        let mut all = vec![
-            ("ADMIN_LISTEN", admin.as_str()),
-            ("DATABASE_URL", &outbox.login.url),
-            ("KAFKA_BOOTSTRAP_SERVERS", &outbox.kafka.bootstrap_servers),
-            ("TOPIC_PREFIX", &outbox.kafka.topic_prefix),
-        ];
-        all.extend(environment);
-        let process = Process::spawn("cdc-capture", ["run", "--slot", &outbox.slot], &all).unwrap();
-        Self { process, admin }
-    }
-
-    async fn until_readyz_says(&self, words: &str) {
-        eventually(&format!("/readyz says {words:?}"), SOON, async || {
-            let answer =
-                reqwest::get(format!("http://{}/readyz", self.admin)).await.map_err(|error| error.to_string())?;
-            let text = answer.text().await.map_err(|error| error.to_string())?;
-            assert!(!text.contains(SECRET), "{text}");
-            if text.contains(words) { Ok(Some(())) } else { Err(text) }
-        })
-        .await;
-    }
-
-    async fn end(self) {
-        let status = self.process.terminate(Duration::from_secs(20)).await.unwrap();
-        assert_eq!(status.code(), Some(0), "{}", self.process.log());
-        assert!(!self.process.log().contains(SECRET), "secrets stay out of the log");
-    }
 }
 
 #[tokio::test]

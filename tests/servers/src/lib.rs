@@ -23,7 +23,7 @@ pub mod wait;
 
 pub use binaries::Process;
 pub use kafka::{Kafka, KafkaOptions};
-pub use postgres::{Mode, Postgres, PostgresOptions};
+pub use postgres::{Mode, Postgres, PostgresOptions, Release};
 pub use temp_database::{Login, TempDatabase};
 pub use unique::unique_prefix;
 pub use wait::eventually;

@@ -22,6 +22,7 @@ use crate::child::Child;
 use crate::scratch::Scratch;
 use crate::{ports, unique};
 
+pub use self::installation::Release;
 pub(crate) use self::session::{quoted_identifier, quoted_literal, with_session};
 
 const LOG: &str = "postgres.log";
@@ -49,6 +50,8 @@ const SETTINGS: &[(&str, &str)] = &[
 /// How a server differs from the usual one.
 #[derive(Clone, Debug, Default)]
 pub struct PostgresOptions {
+    /// Which version it is.
+    pub release: Release,
     /// Settings for `postgresql.conf`, name and value.
     pub settings: Vec<(String, String)>,
     /// Files of the data directory, name and content, readable by the server alone: certificates, `pg_hba.conf`.
@@ -81,27 +84,57 @@ pub struct Postgres {
 impl Postgres {
     /// Makes an empty server and starts it.
     pub async fn start(options: PostgresOptions) -> Result<Self> {
-        let mut postgres = Self {
-            server: None,
-            installation: Installation::find()?,
-            user: installation::substitute_for_root()?,
-            port: ports::free()?,
-            password: unique::random_word(32),
-            scratch: Scratch::new("postgres")?,
-        };
-        postgres.give_to_server(postgres.scratch.path())?;
+        let mut postgres = Self::without_data(options.release, unique::random_word(32))?;
         postgres.initialise().await?;
         postgres.configure(&options)?;
+        postgres.start_on_a_free_port().await.map(|()| postgres)
+    }
+
+    /// Makes a physical standby of this server and starts it; this one is stopped for a moment, since its data are
+    /// copied. `options` are the standby's; those of the primary do not hold for it.
+    pub async fn standby(&mut self, mut options: PostgresOptions) -> Result<Self> {
+        let mut standby = Self::without_data(options.release, self.password.clone())?;
+        self.stop(Mode::Fast).await?;
+        let copied = Command::new("cp").arg("-a").arg(self.scratch.join("data")).arg(standby.scratch.path()).status();
+        if !copied.context("cannot run cp")?.success() {
+            bail!("cannot copy the data of the primary");
+        }
+        // Slots are a server's own; the copies would keep its log for ever.
+        for slot in fs::read_dir(standby.scratch.join("data/pg_replslot"))?.flatten() {
+            fs::remove_dir_all(slot.path())?;
+        }
+        let primary =
+            format!("host=127.0.0.1 port={} user={SUPERUSER} password={} dbname=postgres", self.port, self.password);
+        options.settings.push(("primary_conninfo".to_owned(), primary));
+        options.files.push(("standby.signal".to_owned(), String::new()));
+        standby.configure(&options)?;
+        self.start_again().await?;
+        standby.start_on_a_free_port().await.map(|()| standby)
+    }
+
+    fn without_data(release: Release, password: String) -> Result<Self> {
+        let scratch = Scratch::new("postgres")?;
+        let user = installation::substitute_for_root()?;
+        let mut installation = Installation::find(release)?;
+        if user.is_some() {
+            installation = installation.open_to_all(&scratch.join("installation"))?;
+        }
+        let postgres = Self { server: None, installation, user, port: ports::free()?, password, scratch };
+        postgres.give_to_server(postgres.scratch.path())?;
+        Ok(postgres)
+    }
+
+    async fn start_on_a_free_port(&mut self) -> Result<()> {
         for _ in 1..PORTS_TO_TRY {
-            match postgres.start_again().await {
+            match self.start_again().await {
                 Err(error) if format!("{error:#}").contains("Address already in use") => {
-                    fs::remove_file(postgres.scratch.join(LOG)).ok();
-                    postgres.port = ports::free()?;
+                    fs::remove_file(self.scratch.join(LOG)).ok();
+                    self.port = ports::free()?;
                 }
-                result => return result.map(|()| postgres),
+                result => return result,
             }
         }
-        postgres.start_again().await.map(|()| postgres)
+        self.start_again().await
     }
 
     /// `postgres://postgres:PASSWORD@127.0.0.1:PORT/DATABASE`, as the superuser.
@@ -149,6 +182,14 @@ impl Postgres {
             bail!("PostgreSQL did not stop within {STOP:?} and was killed; its log ends with:\n{}", self.log_tail());
         }
         Ok(())
+    }
+
+    /// Kills the server's first process; the others end when they notice. Port and data stay for [`Self::start_again`].
+    pub async fn kill(&mut self) -> Result<()> {
+        match self.server.take() {
+            Some(server) => server.kill().await.map(drop),
+            None => Ok(()),
+        }
     }
 
     /// Starts a stopped server again, on the same port with the same data, and waits until it takes connections.

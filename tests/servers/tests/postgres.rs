@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::time::Duration;
 
-use servers::{Mode, Postgres, PostgresOptions, TempDatabase, eventually};
+use servers::{Mode, Postgres, PostgresOptions, Release, TempDatabase, eventually};
 use tokio_postgres::{Client, NoTls};
 
 async fn connect(url: &str) -> Client {
@@ -76,6 +76,25 @@ async fn it_outlives_the_thread_that_started_it() {
     let client = connect(&postgres.url("postgres")).await;
     client.batch_execute("SELECT pg_sleep(0.2)").await.unwrap();
     assert!(postgres.pid().is_some());
+}
+
+#[tokio::test]
+async fn a_standby_of_the_newer_release_follows_and_takes_its_place() {
+    let options = || PostgresOptions { release: Release::Eighteen, ..PostgresOptions::default() };
+    let mut primary = Postgres::start(options()).await.unwrap();
+    let standby = primary.standby(options()).await.unwrap();
+    let client = connect(&primary.url("postgres")).await;
+    assert!(setting(&client, "server_version").await.starts_with("18."));
+    client.batch_execute("CREATE TABLE stay (n int); INSERT INTO stay VALUES (1)").await.unwrap();
+    let follower = connect(&standby.url("postgres")).await;
+    let rows = async || follower.query_one("SELECT count(*) FROM stay", &[]).await.map(|row| row.get::<_, i64>(0));
+    eventually("it follows", Duration::from_secs(10), async || rows().await.map(|rows| (rows == 1).then_some(())))
+        .await;
+    assert!(follower.batch_execute("INSERT INTO stay VALUES (2)").await.is_err());
+    primary.kill().await.unwrap();
+    follower.batch_execute("SELECT pg_promote()").await.unwrap();
+    follower.batch_execute("INSERT INTO stay VALUES (2)").await.unwrap();
+    assert_eq!(rows().await.unwrap(), 2);
 }
 
 #[tokio::test]
