@@ -25,6 +25,8 @@ pub(crate) struct CaptureMetrics {
     bytes: Counter,
     left_out: Counter,
     pub(crate) reconnects: Counter,
+    pub(crate) resyncs: Counter,
+    pub(crate) resync_events: Counter,
     in_flight: Gauge,
     confirmed: Gauge,
     lag_bytes: Gauge,
@@ -76,6 +78,9 @@ impl CaptureMetrics {
             let left_out = "Events that came again after a restart and were not sent, since Kafka had them";
             registry.register("left_out_events", left_out, these.left_out.clone());
             registry.register("reconnects", "Times that streaming had to start again", these.reconnects.clone());
+            registry.register("resyncs", "Times that a lost slot was replaced", these.resyncs.clone());
+            let resync_events = "Events acknowledged by Kafka that were read from the tables since the slot was lost";
+            registry.register("resync_events", resync_events, these.resync_events.clone());
             registry.register("in_flight_events", "Events sent and not acknowledged", these.in_flight.clone());
             registry.register(
                 "confirmed_lsn",

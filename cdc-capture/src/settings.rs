@@ -14,10 +14,12 @@ use crate::{
     database::{AdminDatabaseArgs, DatabaseArgs},
     names::{PublicationName, RoleName, SlotName, TableName},
     outbox::{
-        Format,
+        Format, Router,
         flags::{ColumnArgs, FormatArgs},
     },
-    publisher, slot,
+    publisher,
+    replication::Server,
+    resync, slot,
 };
 
 /// What `run` needs to know.
@@ -41,6 +43,8 @@ pub struct Settings {
     pub read_back: bool,
     /// What to do with a topic that holds events of another server or timeline.
     pub other_history: OtherHistory,
+    /// What to do when the slot is missing or lost.
+    pub lost_slot: LostSlot,
     /// Whether a span is made for each sampled event: where spans are exported.
     pub trace: bool,
 }
@@ -58,8 +62,15 @@ impl Settings {
             linger: Duration::from_millis(1),
             read_back: true,
             other_history: OtherHistory::default(),
+            lost_slot: LostSlot::default(),
             trace: false,
         }
+    }
+
+    /// What makes events of this server's rows.
+    pub(crate) fn router(&self, server: &Server) -> Router {
+        let source = self.source.clone().unwrap_or_else(|| format!("/{}", server.database));
+        Router::new(self.format.clone(), self.kafka.topic_prefix.clone(), source)
     }
 }
 
@@ -71,6 +82,16 @@ pub enum OtherHistory {
     #[default]
     Compare,
     /// Send nothing to that topic until someone has looked.
+    Halt,
+}
+
+/// What to do when the slot is missing, or the server has removed log that it still needed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LostSlot {
+    /// Make a new one, and publish from the tables what Kafka lacks.
+    #[default]
+    Resync,
+    /// Say so, and wait for someone.
     Halt,
 }
 
@@ -111,6 +132,9 @@ pub enum Command {
     Check(Box<RunArgs>),
     /// Show or drop the replication slot.
     Slot(slot::Args),
+    /// Make a new slot in the place of one that is missing, lost or not to be trusted, and publish what Kafka lacks of the
+    /// rows that are in the tables. Takes the flags of `run`.
+    Resync(Box<resync::Args>),
 }
 
 /// The names that both commands take.
@@ -160,6 +184,11 @@ pub struct RunArgs {
     /// whose ids are found, or send nothing until someone has looked.
     #[arg(long, env = "OTHER_HISTORY", value_enum, default_value_t, value_name = "WHAT")]
     other_history: OtherHistory,
+
+    /// What to do when the slot is missing or the server has invalidated it: make a new one and publish what Kafka lacks
+    /// of the rows that are in the tables, or say so and wait for someone.
+    #[arg(long, env = "LOST_SLOT", value_enum, default_value_t, value_name = "WHAT")]
+    lost_slot: LostSlot,
 
     /// Where `/healthz`, `/readyz` and `/metrics` are served.
     #[arg(long, env = "ADMIN_LISTEN", default_value = "127.0.0.1:8082", value_name = "ADDRESS:PORT")]
@@ -220,6 +249,7 @@ impl RunArgs {
                 linger: linger?,
                 read_back: self.read_back,
                 other_history: self.other_history,
+                lost_slot: self.lost_slot,
                 trace: self.logs.otlp_endpoint().is_some(),
             };
             Some(RunSettings { capture, admin_listen: admin_listen?, logs: self.logs })

@@ -103,7 +103,10 @@ pub enum Error {
     #[error("PostgreSQL refused: {0}")]
     Refused(String),
     /// There is no such slot.
-    #[error("replication slot {0} does not exist: run `cdc-capture setup`, or name another with --slot")]
+    #[error(
+        "replication slot {0} does not exist: run `cdc-capture setup` for an outbox that was never relayed, else \
+             `cdc-capture resync`; or name another with --slot"
+    )]
     Missing(SlotName),
     /// Somebody reads it.
     #[error("replication slot {slot} is in use by the process {pid} of the server: stop that relay first")]

@@ -11,6 +11,7 @@
 //! ```
 
 mod kafka_watch;
+mod lost_slot;
 mod recovery;
 mod relay;
 mod session;
@@ -28,11 +29,11 @@ use tokio::time::Instant;
 
 use crate::{
     metrics::CaptureMetrics,
-    outbox::Router,
     publisher::{self, LONGEST_DELIVERY, Publisher, Start, UnusableSettings},
     replication::{self, Connection, Endpoint, Server, UnusableTls, verify},
-    settings::Settings,
+    settings::{LostSlot, Settings},
 };
+use lost_slot::Refused;
 use recovery::Recovery;
 use relay::Relay;
 use session::Session;
@@ -80,6 +81,7 @@ pub async fn run(
         connecting: Backoff::for_connecting(),
         standby: Backoff::new(Duration::from_millis(100), Duration::from_secs(1)),
         halted: Backoff::new(Duration::from_secs(1), Duration::from_secs(60)),
+        refused: None,
         settings,
     };
     while !shutdown.is_cancelled() {
@@ -102,6 +104,7 @@ struct Capture {
     connecting: Backoff,
     standby: Backoff,
     halted: Backoff,
+    refused: Option<Refused>,
 }
 
 impl Capture {
@@ -121,6 +124,9 @@ impl Capture {
         };
         let (stream, server) = match started {
             Ok(started) => started,
+            Err(replication::Error::LostSlot(lost)) if self.settings.lost_slot == LostSlot::Resync => {
+                return Ok(self.resync(&lost, publisher, shutdown).await);
+            }
             Err(error) => {
                 publisher.discard().await;
                 return Ok(self.wait_after(&error.into()));
@@ -143,10 +149,7 @@ impl Capture {
             "streaming"
         );
 
-        let source = self.settings.source.clone().unwrap_or_else(|| format!("/{}", server.database));
-        let prefix = self.settings.kafka.topic_prefix.clone();
-        let router = Router::new(self.settings.format.clone(), prefix, source);
-        let relay = Relay::new(server.clone(), router, confirmed, publisher);
+        let relay = Relay::new(server.clone(), self.settings.router(&server), confirmed, publisher);
         let start = self.settings.read_back.then(|| Start { server: server.clone(), confirmed });
         let recovery = Recovery { start, other_history: self.settings.other_history };
         let mut session = Session::new(stream, relay, recovery, delivery, &self.parts, &self.metrics);

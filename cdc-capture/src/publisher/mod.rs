@@ -16,6 +16,7 @@ mod spans;
 pub use context::Failure;
 pub use found::{Found, Place};
 pub use read_back::Start;
+pub(crate) use read_back::consumer;
 pub use settings::{MAX_IN_FLIGHT, UnusableSettings, check as check_settings, delivery};
 
 use std::{sync::Arc, time::Duration};

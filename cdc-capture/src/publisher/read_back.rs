@@ -36,7 +36,7 @@ pub struct Start {
 }
 
 /// Errors of the client are told by the caller.
-struct Quiet;
+pub(crate) struct Quiet;
 
 impl ClientContext for Quiet {
     fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
@@ -94,7 +94,8 @@ pub(super) fn read_back(kafka: &Kafka, topic: &str, partitions: &[i32], start: &
     Ok(Found::default())
 }
 
-fn consumer(kafka: &Kafka) -> Result<BaseConsumer<Quiet>, String> {
+/// A client that reads what is committed, of the partitions that it is told.
+pub(crate) fn consumer(kafka: &Kafka) -> Result<BaseConsumer<Quiet>, String> {
     let mut config = ClientConfig::new();
     config.set("client.id", "cdc-capture");
     kafka.set_properties(&mut config);

@@ -9,6 +9,7 @@ mod formats;
 mod outbox;
 mod program;
 mod restart;
+mod resync;
 mod security;
 mod set_up;
 mod slot;

@@ -1,0 +1,88 @@
+//! The right to replace the slot, and its replacement.
+//!
+//! The right is a temporary slot, named after the one that is replaced. The server makes only one of a name, and drops it
+//! when its connection ends: so of several relays one resyncs, and when that one dies another begins anew. It is also
+//! where the new slot begins. The permanent slot is made as a copy of it, for a server copies any slot's position, also a
+//! temporary one's that is another session's, while that keeps the log from there on: what is committed between the
+//! snapshot and the copy is in the copy's stream.
+
+use contracts::envelope::Lsn;
+use tokio_postgres::{Client, error::SqlState};
+
+use super::{Error, unavailable};
+use crate::{
+    Settings,
+    names::SlotName,
+    replication::{self, Connection, Endpoint, Exported, Server, verify},
+    slot::SlotState,
+};
+
+/// The right to replace a slot.
+pub(super) struct Right {
+    connection: Connection,
+    /// The server that it is of.
+    pub(super) server: Server,
+    /// Where the new slot begins.
+    pub(super) from: Exported,
+}
+
+/// How the slot was found once nobody else could replace it.
+pub(super) enum Condition {
+    /// It is missing, or the server has removed log that it needs. The reason.
+    Lost(String),
+    /// It could be streamed, and nobody does.
+    Free,
+}
+
+impl Right {
+    /// Waits until all transactions have ended that are running now.
+    pub(super) async fn acquire(settings: &Settings, endpoints: &[Endpoint]) -> Result<Self, Error> {
+        let mut connection = Connection::open(endpoints).await?;
+        let server = connection.identify().await?;
+        let from = connection.export_snapshot(&settings.slot.for_resync()).await?;
+        Ok(Self { connection, server, from })
+    }
+
+    /// How the slot is now. Comes after the snapshot was taken up.
+    pub(super) async fn condition(&mut self, settings: &Settings, client: &Client) -> Result<Condition, Error> {
+        let Settings { slot, publication, format, .. } = settings;
+        match verify(&mut self.connection, &self.server, slot, publication, format).await {
+            Err(replication::Error::LostSlot(lost)) => return Ok(Condition::Lost(lost.problem)),
+            verified => _ = verified?,
+        }
+        match SlotState::read(client, slot).await.map_err(unavailable)?.and_then(|state| state.active_pid) {
+            Some(pid) => Err(in_use(slot, Some(pid))),
+            None => Ok(Condition::Free),
+        }
+    }
+
+    /// Waits until the right is lost.
+    pub(super) async fn until_lost(&mut self) -> Error {
+        self.connection.until_lost().await.into()
+    }
+}
+
+/// Drops the slot if it is there and nobody reads it.
+pub(super) async fn drop_it(client: &Client, slot: &SlotName) -> Result<(), Error> {
+    let drop = "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1";
+    match client.execute(drop, &[&slot.as_str()]).await {
+        Ok(_) => Ok(()),
+        Err(error) if error.code() == Some(&SqlState::OBJECT_IN_USE) => Err(in_use(slot, None)),
+        Err(error) => Err(unavailable(error)),
+    }
+}
+
+/// Makes the new slot and gives where it begins. One that was made meanwhile, by `setup` say, begins too late and goes.
+pub(super) async fn replace(client: &Client, slot: &SlotName) -> Result<Lsn, Error> {
+    drop_it(client, slot).await?;
+    // A copy is not synchronized to standbys, whatever its original is: a failover slot has to be altered to one here.
+    let copy = "SELECT lsn::text FROM pg_copy_logical_replication_slot($1, $2, false)";
+    let copied = client.query_one(copy, &[&slot.for_resync().as_str(), &slot.as_str()]).await.map_err(unavailable)?;
+    let from: &str = copied.get(0);
+    from.parse().map_err(|_| replication::Error::Protocol(format!("the new slot begins at {from:?}")).into())
+}
+
+fn in_use(slot: &SlotName, pid: Option<i32>) -> Error {
+    let by = pid.map_or_else(String::new, |pid| format!(" by the process {pid} of the server"));
+    replication::Error::SlotInUse(format!("replication slot {slot} is in use{by}: stop that relay first")).into()
+}
