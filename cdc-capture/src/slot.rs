@@ -228,6 +228,11 @@ impl SlotState {
         }))
     }
 
+    /// Whether the server has removed log that it still needed, so that it can never be streamed again.
+    pub fn is_lost(&self) -> bool {
+        self.wal_status.as_deref() == Some("lost")
+    }
+
     /// How much log the server keeps for it.
     pub fn retained(&self) -> Option<Bytes> {
         self.restart.map(|restart| Bytes(self.wal_end.bytes_since(restart)))
@@ -253,7 +258,11 @@ impl fmt::Display for SlotState {
         if let Some(safe) = self.safe {
             writeln!(f, "until lost  {}", Bytes(safe.max(0).cast_unsigned()))?;
         }
-        write!(f, "lag         {}", self.lag())
+        write!(f, "lag         {}", self.lag())?;
+        if self.is_lost() {
+            write!(f, "\nremedy      `cdc-capture resync` publishes what Kafka lacks and makes a new slot")?;
+        }
+        Ok(())
     }
 }
 

@@ -38,7 +38,9 @@ impl Outbox {
 
     /// The numbers of one key, in their order.
     async fn numbers_of(&self, key: &str) -> Vec<i64> {
-        self.numbers().await.remove(key).unwrap_or_default()
+        let records = self.records("order").await;
+        let of_key = records.iter().filter(|record| record.key.as_deref() == Some(key.as_bytes()));
+        of_key.map(crate::outbox::number).collect()
     }
 
     async fn assert_exactly(&self, count: i64) {
@@ -135,6 +137,14 @@ async fn an_invalidated_slot_is_replaced() {
     let report = cdc_capture::check(&outbox.settings()).await;
     assert!(report.to_string().contains("is lost") && report.to_string().contains("cdc-capture resync"), "{report}");
 
+    let shown = Command::new(env!("CARGO_BIN_EXE_cdc-capture"))
+        .env_clear()
+        .envs([("DATABASE_URL", &outbox.login.url), ("SLOT", &outbox.slot)])
+        .args(["slot", "show"])
+        .output()
+        .unwrap();
+    assert!(String::from_utf8(shown.stdout).unwrap().contains("remedy      `cdc-capture resync`"));
+
     let relay = outbox.start_ready().await;
     outbox.insert_for_all(300..310).await;
     outbox.drained().await;
@@ -188,6 +198,39 @@ async fn a_process_killed_in_the_middle_begins_anew_and_completes() {
     for key in KEYS {
         let repeated = outbox.assert_all_there(key, ROWS).await;
         assert!(repeated <= 3 * 20, "{repeated}");
+    }
+}
+
+#[tokio::test]
+async fn who_loses_the_right_gives_up_and_begins_anew() {
+    const ROWS: i64 = 5_000;
+    let outbox = Outbox::create("right").await;
+    outbox.relayed(10).await;
+    outbox.drop_slot().await;
+    outbox.insert_for_all(10..ROWS).await;
+    let mut settings = outbox.settings();
+    settings.kafka.properties.push(("queue.buffering.max.messages".to_owned(), "20".to_owned()));
+    settings.linger = std::time::Duration::from_millis(20);
+    let relay = Relay::start(settings);
+    for _ in 0..3 {
+        let count = async || outbox.records("order").await.len();
+        let before = count().await;
+        eventually("it publishes", SOON, async || count().await > before).await;
+        let terminate = format!(
+            "SELECT count(pg_terminate_backend(active_pid)) FROM pg_replication_slots WHERE slot_name = '{}_resync'",
+            &outbox.slot[..outbox.slot.len().min(56)]
+        );
+        let terminated: i64 = outbox.client.query_one(&terminate, &[]).await.unwrap().get(0);
+        assert_eq!((terminated, outbox.slot_status().await), (1, None), "it is in the middle");
+        relay.until_part_says("postgres", "PostgreSQL: ").await;
+    }
+    relay.shutdown.cancel();
+    relay.stop().await;
+    let relay = outbox.start_ready().await;
+    outbox.drained().await;
+    relay.stop().await;
+    for key in KEYS {
+        outbox.assert_all_there(key, ROWS).await;
     }
 }
 
