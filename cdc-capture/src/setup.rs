@@ -120,6 +120,11 @@ impl Setup {
                 &[&slot.as_str()],
             )
             .await?;
+        let resync = slot.for_resync();
+        let held = "SELECT 1 FROM pg_replication_slots WHERE slot_name = $1";
+        if !self.query(held, &[&resync.as_str()]).await?.is_empty() {
+            return Ok(vec![format!("replication slot {slot} is being replaced, as {resync} shows: wait until it is")]);
+        }
         let Some(state) = state.first() else { return Ok(Vec::new()) };
         let drop_it = format!("name another with --slot, or SELECT pg_drop_replication_slot('{slot}')");
         let mut problems = Vec::new();

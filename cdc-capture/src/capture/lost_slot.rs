@@ -58,6 +58,7 @@ impl Capture {
         match error {
             Error::NotNeeded | Error::Interrupted => Duration::ZERO,
             Error::Postgres(error) => self.wait_after(&session::Error::Postgres(error)),
+            Error::RightLost => self.connecting.next_wait(),
             Error::Kafka(reason) => self.wait_after(&session::Error::Kafka(reason)),
             Error::Undelivered(failure) => self.wait_after(&session::Error::Undelivered(failure)),
             Error::Stopped(still) => self.wait_after(&session::Error::Stopped(still)),

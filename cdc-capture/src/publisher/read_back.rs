@@ -23,6 +23,8 @@ use crate::replication::Server;
 const REACH: [i64; 5] = [32, 1_024, 16_384, 131_072, 1_048_576];
 /// In so many records that are all of others, no unconfirmed one is looked for: that is far more than can be in flight.
 const OTHERS: i64 = REACH[3];
+/// How much of a partition is fetched at once, in bytes.
+const FETCH: u32 = 1 << 20;
 /// How long the cluster may say nothing.
 const SILENCE: Duration = Duration::from_secs(5);
 
@@ -69,7 +71,7 @@ struct Tail {
 /// # Errors
 /// When the topic cannot be read.
 pub(super) fn read_back(kafka: &Kafka, topic: &str, partitions: &[i32], start: &Start) -> Result<Found, String> {
-    let consumer = consumer(kafka)?;
+    let consumer = consumer(kafka, FETCH)?;
     let mut tails = BTreeMap::new();
     for &partition in partitions {
         let (low, high) = consumer.fetch_watermarks(topic, partition, SILENCE).map_err(|error| error.to_string())?;
@@ -94,8 +96,8 @@ pub(super) fn read_back(kafka: &Kafka, topic: &str, partitions: &[i32], start: &
     Ok(Found::default())
 }
 
-/// A client that reads what is committed, of the partitions that it is told.
-pub(crate) fn consumer(kafka: &Kafka) -> Result<BaseConsumer<Quiet>, String> {
+/// A client that reads what is committed, of the partitions that it is told, and of each so many bytes at once.
+pub(crate) fn consumer(kafka: &Kafka, fetch: u32) -> Result<BaseConsumer<Quiet>, String> {
     let mut config = ClientConfig::new();
     config.set("client.id", "cdc-capture");
     kafka.set_properties(&mut config);
@@ -110,8 +112,8 @@ pub(crate) fn consumer(kafka: &Kafka) -> Result<BaseConsumer<Quiet>, String> {
         .set("auto.offset.reset", "error")
         .set("fetch.wait.max.ms", "5")
         .set("fetch.queue.backoff.ms", "5")
-        .set("fetch.message.max.bytes", "1048576")
-        .set("queued.max.messages.kbytes", "4096");
+        .set("fetch.message.max.bytes", fetch.to_string())
+        .set("queued.max.messages.kbytes", (fetch / 256).to_string());
     BaseConsumer::from_config_and_context(&config, Quiet).map_err(|error| telemetry::kafka::reason(&error))
 }
 

@@ -16,12 +16,14 @@
 
 mod aggregates;
 mod by_hand;
+mod error;
 mod on_kafka;
 mod publish;
 mod rows;
 mod slot;
 
 pub use by_hand::{Args, Settings, resync};
+pub use error::{Error, Refusal};
 
 use std::{
     fmt,
@@ -40,13 +42,13 @@ use tokio_postgres::Client;
 
 use crate::{
     database::connect,
-    names::TableName,
-    outbox::{Preset, Transaction, Unpublishable, is_topic_name, postgres_micros},
-    publisher::{self, Failure, LONGEST_DELIVERY, Publisher},
+    outbox::{Preset, Transaction, is_topic_name, postgres_micros},
+    publisher::{self, LONGEST_DELIVERY, Publisher},
     replication::{self, Endpoint, Server},
     settings::OtherHistory,
 };
 use aggregates::Aggregates;
+use error::unavailable;
 use on_kafka::Topic;
 use publish::Publishing;
 use rows::{Outbox, Totals};
@@ -56,88 +58,6 @@ use slot::{Condition, Right};
 const EXAMPLES: usize = 3;
 /// How often it is said how far it is.
 const TELL_EVERY: Duration = Duration::from_secs(5);
-
-/// Why a slot was not replaced.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The server is away, or the set-up is wrong.
-    #[error(transparent)]
-    Postgres(#[from] replication::Error),
-    /// Transient: the cluster is away, or a topic is missing.
-    #[error("Kafka: {0}")]
-    Kafka(String),
-    /// An event was not delivered.
-    #[error(transparent)]
-    Undelivered(#[from] Failure),
-    /// Definite: a row that cannot be published.
-    #[error("{row} (position {commit})")]
-    Halt {
-        /// The row.
-        row: Box<Unpublishable>,
-        /// Where its event would be.
-        commit: Lsn,
-    },
-    /// Transient: this process stood still, and another may do it now.
-    #[error("this process stood still for {0:?}; another may have begun")]
-    Stopped(Duration),
-    /// Definite: something that no one can answer for.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    /// Definite: more events than a transaction can have.
-    #[error("more than 4 billion events are to be published")]
-    TooMany,
-    /// It was told to end.
-    #[error("ended before it was done; it begins anew")]
-    Interrupted,
-    /// The slot can be streamed.
-    #[error("another has replaced the slot")]
-    NotNeeded,
-    /// By hand: it was not confirmed.
-    #[error("nothing was done: repeat it with --yes to replace the replication slot, and publish what Kafka lacks")]
-    Unconfirmed,
-}
-
-/// Why it is not known what Kafka lacks.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// The events' headers tell no versions.
-    #[error(
-        "Debezium-like events carry no version, so what Kafka lacks cannot be known: publish it by hand, then `cdc-capture \
-         slot drop` and `setup`"
-    )]
-    Debezium,
-    /// A table has no versions.
-    #[error(
-        "{0} has no aggregateversion, so what Kafka lacks cannot be known: publish it by hand, then `cdc-capture slot drop` \
-         and `setup`"
-    )]
-    NoVersions(TableName),
-    /// The relay's role may not read a table.
-    #[error("the role lacks SELECT on {0}, or USAGE on its schema: GRANT it, as `cdc-capture check` says")]
-    Unreadable(TableName),
-    /// Two tables cannot be put in one order.
-    #[error("aggregate {key} for topic {topic} is in two tables, so its order is not known: publish it by hand")]
-    TwoTables {
-        /// The aggregate.
-        key: String,
-        /// Its topic.
-        topic: String,
-    },
-    /// A topic holds events of another server or timeline, and that was to halt.
-    #[error(
-        "topics hold events of another server or timeline than {system}:{timeline}: find out what is missing or doubled, \
-         then use --other-history compare"
-    )]
-    OtherHistory {
-        /// The server.
-        system: u64,
-        /// Its timeline.
-        timeline: u32,
-    },
-    /// Events may be missing on Kafka that the tables do not hold.
-    #[error("{}: `cdc-capture resync --yes --accept-gaps` goes on without them", .0.join("; "))]
-    Gaps(Vec<String>),
-}
 
 /// What was done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -262,6 +182,7 @@ impl Resync<'_> {
                 None
             }
         };
+        (self.tell)(&format!("publishes what Kafka lacks of {} rows", survey.totals.rows));
         let mut progress = Progress::new(survey.totals.rows, self.tell);
         // Before each transaction of the new slot's stream.
         let place = Lsn(from.0.saturating_sub(1));
@@ -275,8 +196,8 @@ impl Resync<'_> {
             publishing.publish(outbox, rows, &survey.aggregates, &mut progress).await?;
         }
         publishing.finish().await?;
-        client.batch_execute("COMMIT").await.map_err(unavailable)?;
-        let from = slot::replace(client, &self.settings.slot).await?;
+        client.batch_execute("COMMIT").await.map_err(|error| unavailable(&error))?;
+        slot::replace(client, &self.settings.slot, from).await?;
         let (rows, published, found) = (progress.rows(), progress.sent, progress.found);
         let (aggregates, _) = survey.aggregates.count();
         Ok(Done { was, from, aggregates, rows, published, found, gaps: survey.gaps })
@@ -403,8 +324,4 @@ impl<'a> Progress<'a> {
             (self.tell)(&format!("{rows} of {of} rows read, {sent} published, {found} already there"));
         }
     }
-}
-
-fn unavailable(error: tokio_postgres::Error) -> Error {
-    replication::Error::Unavailable(telemetry::database::reason(&error)).into()
 }

@@ -23,6 +23,8 @@ use telemetry::{CancellationToken, kafka::Kafka};
 use super::aggregates::{Aggregates, Record};
 use crate::{publisher::consumer, replication::Server};
 
+/// How much of a partition is fetched at once, in bytes. What waits to be read costs several times that.
+const FETCH: u32 = 128 << 10;
 /// How long the cluster may say nothing.
 const SILENCE: Duration = Duration::from_secs(10);
 
@@ -74,7 +76,7 @@ pub(super) fn read(
 ) -> Result<(), String> {
     let name = &topic.on_cluster;
     let told = |reason: &dyn std::fmt::Display| format!("topic {name}: cannot be read: {reason}");
-    let consumer = consumer(kafka)?;
+    let consumer = consumer(kafka, FETCH)?;
     let metadata = consumer.fetch_metadata(Some(name), SILENCE).map_err(|error| told(&error))?;
     let found = metadata.topics().iter().find(|found| found.name() == name).ok_or_else(|| told(&"no answer"))?;
     if let Some(error) = found.error() {

@@ -20,6 +20,8 @@ use crate::{
 
 /// How often the clock is looked at, at least.
 const TICK: Duration = Duration::from_secs(1);
+/// The most events in flight: fewer than in a stream, since the aggregates take their room as well.
+const MOST_IN_FLIGHT: u64 = 4_096;
 /// How long the client may take to give back the room of what it has just reported as acknowledged.
 const SETTLING: Duration = Duration::from_millis(1);
 
@@ -102,6 +104,9 @@ impl<'a> Publishing<'a> {
     }
 
     async fn send(&mut self, table: &Table, row: &Tuple<'_>) -> Result<(), Error> {
+        while self.next - self.acknowledged >= MOST_IN_FLIGHT {
+            self.wait().await?;
+        }
         let ordinal = u32::try_from(self.next).map_err(|_| Error::TooMany)?;
         loop {
             self.look_at_the_clock()?;

@@ -9,7 +9,7 @@ use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
 use super::{
     Error, Refusal,
     aggregates::{Aggregates, Retained},
-    unavailable,
+    error::unavailable,
 };
 use crate::{
     Settings,
@@ -54,10 +54,10 @@ pub(super) struct Totals {
 
 /// Opens the transaction in which everything is read.
 pub(super) async fn begin(client: &Client, snapshot: &str) -> Result<(), Error> {
-    client.batch_execute(SESSION).await.map_err(unavailable)?;
+    client.batch_execute(SESSION).await.map_err(|error| unavailable(&error))?;
     let snapshot = crate::names::quote_literal(snapshot);
     let begin = format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT {snapshot}");
-    client.batch_execute(&begin).await.map_err(unavailable)
+    client.batch_execute(&begin).await.map_err(|error| unavailable(&error))
 }
 
 /// The publication's tables, each of which must have versions.
@@ -69,7 +69,7 @@ pub(super) async fn outboxes(client: &Client, settings: &Settings) -> Result<Vec
         JOIN pg_attribute a ON a.attrelid = c.oid
         WHERE t.pubname = $1 AND a.attnum > 0 AND NOT a.attisdropped AND a.attname = ANY (t.attnames)
         ORDER BY 1, 2, a.attnum";
-    let rows = client.query(ask, &[&settings.publication.as_str()]).await.map_err(unavailable)?;
+    let rows = client.query(ask, &[&settings.publication.as_str()]).await.map_err(|error| unavailable(&error))?;
     let mut outboxes = Vec::new();
     for table in rows.chunk_by(|a, b| (a.get::<_, &str>(0), a.get::<_, &str>(1)) == (b.get(0), b.get(1))) {
         let name = TableName { schema: table[0].get(0), table: table[0].get(1) };
@@ -228,10 +228,10 @@ async fn read<'c>(
     client: &'c Client,
     statement: &str,
 ) -> Result<impl Stream<Item = Result<Row, Error>> + use<'c>, Error> {
-    let messages = client.simple_query_raw(statement).await.map_err(unavailable)?;
+    let messages = client.simple_query_raw(statement).await.map_err(|error| unavailable(&error))?;
     Ok(messages.filter_map(async |message| match message {
         Ok(SimpleQueryMessage::Row(row)) => Some(Ok(Row(row))),
         Ok(_) => None,
-        Err(error) => Some(Err(unavailable(error))),
+        Err(error) => Some(Err(unavailable(&error))),
     }))
 }

@@ -9,7 +9,7 @@
 use contracts::envelope::Lsn;
 use tokio_postgres::{Client, error::SqlState};
 
-use super::{Error, unavailable};
+use super::{Error, error::unavailable};
 use crate::{
     Settings,
     names::SlotName,
@@ -50,7 +50,11 @@ impl Right {
             Err(replication::Error::LostSlot(lost)) => return Ok(Condition::Lost(lost.problem)),
             verified => _ = verified?,
         }
-        match SlotState::read(client, slot).await.map_err(unavailable)?.and_then(|state| state.active_pid) {
+        match SlotState::read(client, slot)
+            .await
+            .map_err(|error| unavailable(&error))?
+            .and_then(|state| state.active_pid)
+        {
             Some(pid) => Err(in_use(slot, Some(pid))),
             None => Ok(Condition::Free),
         }
@@ -68,18 +72,27 @@ pub(super) async fn drop_it(client: &Client, slot: &SlotName) -> Result<(), Erro
     match client.execute(drop, &[&slot.as_str()]).await {
         Ok(_) => Ok(()),
         Err(error) if error.code() == Some(&SqlState::OBJECT_IN_USE) => Err(in_use(slot, None)),
-        Err(error) => Err(unavailable(error)),
+        Err(error) => Err(unavailable(&error)),
     }
 }
 
-/// Makes the new slot and gives where it begins. One that was made meanwhile, by `setup` say, begins too late and goes.
-pub(super) async fn replace(client: &Client, slot: &SlotName) -> Result<Lsn, Error> {
+/// Makes the new slot, which begins at `from`. One that was made meanwhile, by `setup` say, begins too late and goes.
+pub(super) async fn replace(client: &Client, slot: &SlotName, from: Lsn) -> Result<(), Error> {
     drop_it(client, slot).await?;
+    // Only from our own temporary slot: the right may have been lost a moment ago, and another's begins later.
     // A copy is not synchronized to standbys, whatever its original is: a failover slot has to be altered to one here.
-    let copy = "SELECT lsn::text FROM pg_copy_logical_replication_slot($1, $2, false)";
-    let copied = client.query_one(copy, &[&slot.for_resync().as_str(), &slot.as_str()]).await.map_err(unavailable)?;
-    let from: &str = copied.get(0);
-    from.parse().map_err(|_| replication::Error::Protocol(format!("the new slot begins at {from:?}")).into())
+    let copy = "SELECT lsn::text FROM pg_replication_slots, pg_copy_logical_replication_slot(slot_name, $2, false)
+        WHERE slot_name = $1 AND confirmed_flush_lsn = $3::text::pg_lsn";
+    let (temporary, position) = (slot.for_resync(), from.to_string());
+    let copied = client.query_opt(copy, &[&temporary.as_str(), &slot.as_str(), &position]).await;
+    match copied.map_err(|error| unavailable(&error))? {
+        Some(copy) if copy.get::<_, &str>(0).parse() == Ok(from) => Ok(()),
+        Some(_) => {
+            drop_it(client, slot).await?;
+            Err(Error::RightLost)
+        }
+        None => Err(Error::RightLost),
+    }
 }
 
 fn in_use(slot: &SlotName, pid: Option<i32>) -> Error {

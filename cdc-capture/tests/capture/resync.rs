@@ -430,3 +430,39 @@ async fn without_versions_a_free_slot_is_left_as_it_is() {
     relay.until_part_says("postgres", "Debezium-like events carry no version").await;
     relay.stop().await;
 }
+
+#[tokio::test]
+async fn a_hundred_thousand_aggregates_take_bounded_memory() {
+    const AGGREGATES: i64 = 100_000;
+    /// Of the whole process.
+    const MOST: u64 = 48 << 10;
+    let outbox = Outbox::create("many").await;
+    let insert = |version: i64| {
+        format!(
+            "INSERT INTO sales.outbox (aggregatetype, aggregateid, type, payload, aggregateversion)
+             SELECT 'order', 'aggregate-' || n, 'Changed', json_build_object('text', repeat('x', 100)), {version}
+             FROM generate_series(1, {AGGREGATES}) n"
+        )
+    };
+    let relay = outbox.start_ready().await;
+    outbox.execute(&insert(1)).await;
+    outbox.drained().await;
+    relay.stop().await;
+    outbox.drop_slot().await;
+    outbox.execute(&insert(2)).await;
+    outbox.execute(&insert(3)).await;
+    let began = std::time::Instant::now();
+    let process = Process::spawn("cdc-capture", ["run"], &outbox.environment()).unwrap();
+    eventually("the slot is there", 4 * SOON, async || outbox.slot_status().await.is_some()).await;
+    let took = began.elapsed();
+    outbox.drained().await;
+    let said = format!("300000 rows of {AGGREGATES} aggregates read, 200000 published, 100000 already there");
+    assert!(process.log().contains(&said), "{}", process.log());
+    if cfg!(target_os = "linux") {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", process.pid())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")).unwrap();
+        println!("{peak} KiB at most, in {took:?}");
+        assert!(peak.trim().parse::<u64>().unwrap() < MOST, "{peak} KiB");
+    }
+    process.terminate(SOON).await.unwrap();
+}
