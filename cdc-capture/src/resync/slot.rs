@@ -81,8 +81,9 @@ pub(super) async fn replace(client: &Client, slot: &SlotName, from: Lsn) -> Resu
     drop_it(client, slot).await?;
     // Only from our own temporary slot: the right may have been lost a moment ago, and another's begins later.
     // A copy is not synchronized to standbys, whatever its original is: a failover slot has to be altered to one here.
-    let copy = "SELECT lsn::text FROM pg_replication_slots, pg_copy_logical_replication_slot(slot_name, $2, false)
-        WHERE slot_name = $1 AND confirmed_flush_lsn = $3::text::pg_lsn";
+    let copy = "SELECT copy.lsn::text
+        FROM pg_replication_slots ours, pg_copy_logical_replication_slot(ours.slot_name, $2, false) copy
+        WHERE ours.slot_name = $1 AND ours.confirmed_flush_lsn = $3::text::pg_lsn";
     let (temporary, position) = (slot.for_resync(), from.to_string());
     let copied = client.query_opt(copy, &[&temporary.as_str(), &slot.as_str(), &position]).await;
     match copied.map_err(|error| unavailable(&error))? {
