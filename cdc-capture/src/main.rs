@@ -27,6 +27,10 @@ async fn main() -> anyhow::Result<ExitCode> {
             Ok(settings) => slot(settings).await,
             Err(problems) => Ok(refuse(&problems)),
         },
+        Command::Resync(args) => match args.check() {
+            Ok(settings) => resync(&settings).await,
+            Err(problems) => Ok(refuse(&problems)),
+        },
     }
 }
 
@@ -57,5 +61,13 @@ async fn check(settings: &cdc_capture::Settings) -> ExitCode {
 #[allow(clippy::print_stdout, reason = "it is the command's answer")]
 async fn slot(settings: cdc_capture::slot::Settings) -> anyhow::Result<ExitCode> {
     println!("{}", cdc_capture::slot::slot(&settings).await?);
+    Ok(ExitCode::SUCCESS)
+}
+
+#[allow(clippy::print_stdout, reason = "what was done is the command's answer")]
+async fn resync(settings: &cdc_capture::resync::Settings) -> anyhow::Result<ExitCode> {
+    let shutdown = shutdown::on_signal().context("cannot listen to signals")?;
+    let done = cdc_capture::resync(settings, &|text| println!("{text}"), &shutdown).await?;
+    println!("replication slot {}: {done}", settings.capture.slot);
     Ok(ExitCode::SUCCESS)
 }

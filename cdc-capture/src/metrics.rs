@@ -25,6 +25,8 @@ pub(crate) struct CaptureMetrics {
     bytes: Counter,
     left_out: Counter,
     pub(crate) reconnects: Counter,
+    pub(crate) resyncs: Counter,
+    pub(crate) resync_events: Counter,
     in_flight: Gauge,
     confirmed: Gauge,
     lag_bytes: Gauge,
@@ -79,6 +81,9 @@ impl CaptureMetrics {
             let active = "1 while this relay has the slot, 0 while it waits for it or for a server";
             registry.register("active", active, these.active.clone());
             registry.register("reconnects", "Times that streaming had to start again", these.reconnects.clone());
+            registry.register("resyncs", "Times that a lost slot was replaced", these.resyncs.clone());
+            let resync_events = "Events acknowledged by Kafka that were read from the tables since the slot was lost";
+            registry.register("resync_events", resync_events, these.resync_events.clone());
             registry.register("in_flight_events", "Events sent and not acknowledged", these.in_flight.clone());
             registry.register(
                 "confirmed_lsn",

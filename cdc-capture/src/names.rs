@@ -48,6 +48,13 @@ impl SlotName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The slot that is held while this one is replaced.
+    pub fn for_resync(&self) -> Self {
+        const SUFFIX: &str = "_resync";
+        // All of it is ASCII.
+        Self(format!("{}{SUFFIX}", &self.0[..self.0.len().min(LONGEST - SUFFIX.len())]))
+    }
 }
 
 impl Default for SlotName {
@@ -167,6 +174,13 @@ mod tests {
         for text in ["", "Waybill", "a-b", "a'b", &"a".repeat(64)] {
             assert_eq!(text.parse::<SlotName>(), Err(InvalidName::Slot), "{text}");
         }
+    }
+
+    #[test]
+    fn the_slot_of_a_resync_has_a_name_too() {
+        let of = |name: &str| name.parse::<SlotName>().unwrap().for_resync().to_string();
+        assert_eq!(of("waybill"), "waybill_resync");
+        assert_eq!(of(&"a".repeat(63)), format!("{}_resync", "a".repeat(56)));
     }
 
     #[test]

@@ -15,10 +15,12 @@ use crate::{
     delivery::{Delivery, DeliveryArgs},
     names::{PublicationName, RoleName, SlotName, TableName},
     outbox::{
-        Format,
+        Format, Router,
         flags::{ColumnArgs, FormatArgs},
     },
-    publisher, slot,
+    publisher::{self, Publisher, TransactionSettings, UnusableSettings},
+    replication::Server,
+    resync, slot,
 };
 
 /// What `run` needs to know.
@@ -46,6 +48,8 @@ pub struct Settings {
     pub delivery: Delivery,
     /// Whether waiting for a slot that another relay has is this relay's duty, so that it is ready meanwhile.
     pub standby: bool,
+    /// What to do when the slot is missing or lost.
+    pub lost_slot: LostSlot,
     /// Whether a span is made for each sampled event: where spans are exported.
     pub trace: bool,
 }
@@ -65,8 +69,35 @@ impl Settings {
             other_history: OtherHistory::default(),
             delivery: Delivery::default(),
             standby: false,
+            lost_slot: LostSlot::default(),
             trace: false,
         }
+    }
+
+    /// A producer, for looking around or, with the server whose slot was taken, for events.
+    pub(crate) fn publisher(
+        &self,
+        longest_delivery: Duration,
+        server: Option<&Server>,
+    ) -> Result<Publisher, UnusableSettings> {
+        let transactions = server.and_then(|server| self.transactions(server));
+        Publisher::new(&self.kafka, self.linger, longest_delivery, self.trace, transactions)
+    }
+
+    /// The slot's transactions. Slots of different servers may have the same name, so their identifier is part of theirs.
+    fn transactions(&self, server: &Server) -> Option<TransactionSettings> {
+        let Delivery::Transactional { position_topic, commit_interval } = &self.delivery else { return None };
+        Some(TransactionSettings {
+            id: format!("cdc-capture-{}-{}", server.system, self.slot),
+            topic: self.kafka.topic(position_topic),
+            longest: *commit_interval,
+        })
+    }
+
+    /// What makes events of this server's rows.
+    pub(crate) fn router(&self, server: &Server) -> Router {
+        let source = self.source.clone().unwrap_or_else(|| format!("/{}", server.database));
+        Router::new(self.format.clone(), self.kafka.topic_prefix.clone(), source)
     }
 }
 
@@ -78,6 +109,16 @@ pub enum OtherHistory {
     #[default]
     Compare,
     /// Send nothing to that topic until someone has looked.
+    Halt,
+}
+
+/// What to do when the slot is missing, or the server has removed log that it still needed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LostSlot {
+    /// Make a new one, and publish from the tables what Kafka lacks.
+    #[default]
+    Resync,
+    /// Say so, and wait for someone.
     Halt,
 }
 
@@ -120,6 +161,9 @@ pub enum Command {
     Check(Box<RunArgs>),
     /// Show or drop the replication slot.
     Slot(slot::Args),
+    /// Make a new slot in the place of one that is missing, lost or not to be trusted, and publish what Kafka lacks of the
+    /// rows that are in the tables. Takes the flags of `run`.
+    Resync(Box<resync::Args>),
 }
 
 /// The names that both commands take.
@@ -176,6 +220,11 @@ pub struct RunArgs {
     /// Another relay may have the slot: wait for it, ready to take over within seconds of that relay's death.
     #[arg(long, env = "STANDBY")]
     standby: bool,
+
+    /// What to do when the slot is missing or the server has invalidated it: make a new one and publish what Kafka lacks
+    /// of the rows that are in the tables, or say so and wait for someone.
+    #[arg(long, env = "LOST_SLOT", value_enum, default_value_t, value_name = "WHAT")]
+    lost_slot: LostSlot,
 
     /// Where `/healthz`, `/readyz` and `/metrics` are served.
     #[arg(long, env = "ADMIN_LISTEN", default_value = "127.0.0.1:8082", value_name = "ADDRESS:PORT")]
@@ -239,6 +288,7 @@ impl RunArgs {
                 other_history: self.other_history,
                 delivery: delivery?,
                 standby: self.standby,
+                lost_slot: self.lost_slot,
                 trace: self.logs.otlp_endpoint().is_some(),
             };
             Some(RunSettings { capture, admin_listen: admin_listen?, logs: self.logs })

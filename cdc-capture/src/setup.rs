@@ -127,6 +127,11 @@ impl Setup {
                 &[&slot.as_str()],
             )
             .await?;
+        let resync = slot.for_resync();
+        let held = "SELECT 1 FROM pg_replication_slots WHERE slot_name = $1";
+        if !self.query(held, &[&resync.as_str()]).await?.is_empty() {
+            return Ok(vec![format!("replication slot {slot} is being replaced, as {resync} shows: wait until it is")]);
+        }
         let Some(state) = state.first() else { return Ok(Vec::new()) };
         let drop_it = format!("name another with --slot, or SELECT pg_drop_replication_slot('{slot}')");
         let mut problems = Vec::new();
@@ -137,7 +142,9 @@ impl Setup {
             problems.push(format!("replication slot {slot} belongs to the database {database}: {drop_it}"));
         }
         if state.get(3) {
-            problems.push(format!("replication slot {slot} is lost, events after its last position too: {drop_it}"));
+            problems.push(format!(
+                "replication slot {slot} is lost: `cdc-capture resync` publishes what Kafka lacks and makes a new one"
+            ));
         }
         Ok(problems)
     }

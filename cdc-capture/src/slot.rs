@@ -103,7 +103,10 @@ pub enum Error {
     #[error("PostgreSQL refused: {0}")]
     Refused(String),
     /// There is no such slot.
-    #[error("replication slot {0} does not exist: run `cdc-capture setup`, or name another with --slot")]
+    #[error(
+        "replication slot {0} does not exist: run `cdc-capture setup` for an outbox that was never relayed, else \
+             `cdc-capture resync`; or name another with --slot"
+    )]
     Missing(SlotName),
     /// Somebody reads it.
     #[error("replication slot {slot} is in use by the process {pid} of the server: stop that relay first")]
@@ -229,6 +232,11 @@ impl SlotState {
         }))
     }
 
+    /// Whether the server has removed log that it still needed, so that it can never be streamed again.
+    pub fn is_lost(&self) -> bool {
+        self.wal_status.as_deref() == Some("lost")
+    }
+
     /// How much log the server keeps for it.
     pub fn retained(&self) -> Option<Bytes> {
         self.restart.map(|restart| Bytes(self.wal_end.bytes_since(restart)))
@@ -257,7 +265,11 @@ impl fmt::Display for SlotState {
         if let Some(safe) = self.safe {
             writeln!(f, "until lost  {}", Bytes(safe.max(0).cast_unsigned()))?;
         }
-        write!(f, "lag         {}", self.lag())
+        write!(f, "lag         {}", self.lag())?;
+        if self.is_lost() {
+            write!(f, "\nremedy      `cdc-capture resync` publishes what Kafka lacks and makes a new slot")?;
+        }
+        Ok(())
     }
 }
 

@@ -11,6 +11,7 @@
 //! ```
 
 mod kafka_watch;
+mod lost_slot;
 mod recovery;
 mod relay;
 mod session;
@@ -30,11 +31,11 @@ use tokio::time::Instant;
 use crate::{
     delivery::Delivery,
     metrics::CaptureMetrics,
-    outbox::Router,
-    publisher::{self, LONGEST_DELIVERY, Publisher, Start, TransactionSettings, UnusableSettings},
+    publisher::{self, LONGEST_DELIVERY, Publisher, Start, UnusableSettings},
     replication::{self, Connection, Endpoint, Server, UnusableTls, verify},
-    settings::Settings,
+    settings::{LostSlot, Settings},
 };
+use lost_slot::Refused;
 use recovery::Recovery;
 use relay::Relay;
 use session::Session;
@@ -82,6 +83,7 @@ pub async fn run(
         connecting: Backoff::for_connecting(),
         standby: standby::backoff(),
         halted: Backoff::new(Duration::from_secs(1), Duration::from_secs(60)),
+        refused: None,
         settings,
     };
     while !shutdown.is_cancelled() {
@@ -104,12 +106,13 @@ struct Capture {
     connecting: Backoff,
     standby: Backoff,
     halted: Backoff,
+    refused: Option<Refused>,
 }
 
 impl Capture {
     /// Streams until something fails, and gives how long to wait before the next try.
     async fn stream_once(&mut self, shutdown: &CancellationToken) -> Result<Duration, Error> {
-        let mut publisher = self.publisher(LONGEST_DELIVERY, None)?;
+        let mut publisher = self.settings.publisher(LONGEST_DELIVERY, None)?;
         let prepared = tokio::select! {
             () = shutdown.cancelled() => {
                 publisher.discard().await;
@@ -129,6 +132,9 @@ impl Capture {
         };
         let (stream, server) = match started {
             Ok(started) => started,
+            Err(replication::Error::LostSlot(lost)) if self.settings.lost_slot == LostSlot::Resync => {
+                return Ok(self.resync(&lost, publisher, shutdown).await);
+            }
             Err(error) => {
                 publisher.discard().await;
                 return Ok(self.wait_after(&error.into()));
@@ -140,9 +146,8 @@ impl Capture {
         // may be stopped now and wake up then. The server counts from the last status, which may be a fifth of it old.
         let longest = (stream.patience() * 2 / 3).min(LONGEST_DELIVERY);
         let delivery = publisher::delivery(&self.settings.kafka, longest);
-        let transactions = self.transactions(&server);
-        if longest < LONGEST_DELIVERY || transactions.is_some() {
-            let former = std::mem::replace(&mut publisher, self.publisher(longest, transactions)?);
+        if longest < LONGEST_DELIVERY || self.settings.delivery != Delivery::AtLeastOnce {
+            let former = std::mem::replace(&mut publisher, self.settings.publisher(longest, Some(&server))?);
             former.discard().await;
         }
         let confirmed = stream.confirmed();
@@ -152,10 +157,7 @@ impl Capture {
             "streaming"
         );
 
-        let source = self.settings.source.clone().unwrap_or_else(|| format!("/{}", server.database));
-        let prefix = self.settings.kafka.topic_prefix.clone();
-        let router = Router::new(self.settings.format.clone(), prefix, source);
-        let relay = Relay::new(server.clone(), router, confirmed, publisher);
+        let relay = Relay::new(server.clone(), self.settings.router(&server), confirmed, publisher);
         let start = self.settings.read_back.then(|| Start { server: server.clone(), confirmed });
         let recovery = Recovery { start, other_history: self.settings.other_history };
         let mut session = Session::new(stream, relay, recovery, delivery, &self.parts, &self.metrics);
@@ -181,25 +183,6 @@ impl Capture {
             self.halted.reset();
         }
         Ok(self.wait_after(&error))
-    }
-
-    fn publisher(
-        &self,
-        longest_delivery: Duration,
-        transactions: Option<TransactionSettings>,
-    ) -> Result<Publisher, UnusableSettings> {
-        let Settings { kafka, linger, trace, .. } = &self.settings;
-        Publisher::new(kafka, *linger, longest_delivery, *trace, transactions)
-    }
-
-    /// The slot's transactions. Slots of different servers may have the same name, so their identifier is part of theirs.
-    fn transactions(&self, server: &Server) -> Option<TransactionSettings> {
-        let Delivery::Transactional { position_topic, commit_interval } = &self.settings.delivery else { return None };
-        Some(TransactionSettings {
-            id: format!("cdc-capture-{}-{}", server.system, self.settings.slot),
-            topic: self.settings.kafka.topic(position_topic),
-            longest: *commit_interval,
-        })
     }
 
     /// A verified connection that is not streaming.

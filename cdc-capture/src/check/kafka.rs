@@ -10,10 +10,7 @@ use rdkafka::{
 };
 
 use super::Report;
-use crate::{
-    Settings,
-    publisher::{LONGEST_DELIVERY, Publisher},
-};
+use crate::{Settings, publisher::LONGEST_DELIVERY};
 
 /// How long the cluster may take to answer one question.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -65,8 +62,7 @@ async fn check_all(settings: &Settings, mut topics: BTreeSet<String>, report: &m
 
 /// By the client that `run` uses, in its words.
 async fn reach(settings: &Settings) -> Result<(), String> {
-    let publisher = Publisher::new(&settings.kafka, settings.linger, LONGEST_DELIVERY, false, None)
-        .map_err(|error| error.to_string())?;
+    let publisher = settings.publisher(LONGEST_DELIVERY, None).map_err(|error| error.to_string())?;
     let answer = publisher.reach(PATIENCE).await;
     publisher.discard().await;
     answer

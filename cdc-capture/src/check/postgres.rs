@@ -315,7 +315,8 @@ impl Check<'_> {
     async fn slot(&mut self) -> Result<(), Error> {
         let name = &self.settings.slot;
         let Some(slot) = SlotState::read(&self.client, name).await? else {
-            let remedy = "run `cdc-capture setup`, or name another with --slot; rows inserted before are not published";
+            let remedy = "run `cdc-capture setup` for an outbox that was never relayed, else `run` or `cdc-capture resync` \
+                          publish what Kafka lacks and make a new one; or name another with --slot";
             self.report.problem(format!("replication slot {name} does not exist"), remedy);
             return Ok(());
         };
@@ -328,10 +329,10 @@ impl Check<'_> {
         } else if slot.database.as_ref() != Some(&database) {
             let other = slot.database.as_deref().unwrap_or_default();
             self.report.problem(format!("replication slot {name} belongs to the database {other}"), another);
-        } else if slot.wal_status.as_deref() == Some("lost") {
+        } else if slot.is_lost() {
             self.report.problem(
                 format!("replication slot {name} is lost: the server has removed log that it still needed"),
-                "events are missing on Kafka from its last position on; make a new slot and publish those rows again",
+                "`run` (unless --lost-slot halt) or `cdc-capture resync` publish what Kafka lacks and make a new one",
             );
         } else {
             let retained = slot.retained().map(|retained| retained.to_string()).unwrap_or_default();

@@ -61,6 +61,11 @@ impl Format {
         format!("concat({})", pieces.collect::<Vec<_>>().join(", "))
     }
 
+    /// The column that a part should be in, when its events have that part.
+    pub(crate) fn column(&self, part: Part) -> Option<&str> {
+        self.preset.uses(part).then(|| self.mapping.column(part))
+    }
+
     /// The parts that its events have.
     pub(super) fn parts(&self) -> impl Iterator<Item = Part> {
         Part::ALL.into_iter().filter(|part| self.preset.uses(*part))

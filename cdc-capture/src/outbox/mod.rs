@@ -20,7 +20,7 @@ pub use columns::{Columns, UnusableTable};
 pub use format::{ExtraHeader, Format};
 pub use headers::HeaderList;
 pub use mapping::{Mapping, Part, Preset, UnknownPart, UnknownPreset};
-pub(crate) use time::unix_micros;
+pub(crate) use time::{postgres_micros, unix_micros};
 pub(crate) use topic::is_legal as is_topic_name;
 pub use topic::{InvalidTemplate, TopicTemplate};
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 
 /// 2000-01-01 in microseconds of the Unix epoch.
 const POSTGRES_EPOCH: i64 = 946_684_800_000_000;
@@ -10,6 +10,11 @@ const POSTGRES_EPOCH: i64 = 946_684_800_000_000;
 /// Microseconds of the Unix epoch.
 pub(crate) fn unix_micros(postgres_micros: i64) -> i64 {
     postgres_micros.saturating_add(POSTGRES_EPOCH)
+}
+
+/// Microseconds of PostgreSQL's epoch.
+pub(crate) fn postgres_micros(time: DateTime<Utc>) -> i64 {
+    time.timestamp_micros().saturating_sub(POSTGRES_EPOCH)
 }
 
 /// Writes a commit's time.

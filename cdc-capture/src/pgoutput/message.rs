@@ -110,6 +110,25 @@ impl<'a> Tuple<'a> {
         Ok(Self { count, values: &before[..length] })
     }
 
+    /// The row of these values, as a stream of texts would bring it; `bytes` is what it is written to.
+    pub(crate) fn of_texts<'t>(values: impl Iterator<Item = Option<&'t str>>, bytes: &'a mut Vec<u8>) -> Self {
+        bytes.clear();
+        let mut count = 0;
+        for value in values {
+            count += 1;
+            match value {
+                None => bytes.push(b'n'),
+                Some(text) => {
+                    bytes.push(b't');
+                    // No value of PostgreSQL has more than 1 GiB.
+                    bytes.extend((text.len() as u32).to_be_bytes());
+                    bytes.extend(text.as_bytes());
+                }
+            }
+        }
+        Self { count, values: bytes }
+    }
+
     /// How many values there are.
     pub fn len(&self) -> usize {
         self.count

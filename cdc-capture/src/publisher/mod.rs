@@ -22,6 +22,7 @@ pub use context::Failure;
 pub use found::{Found, Place};
 pub use read_back::Start;
 pub use settings::{MAX_IN_FLIGHT, UnusableSettings, check as check_settings, delivery};
+pub(crate) use tail::consumer;
 pub use transaction::TransactionSettings;
 
 use std::{

@@ -16,6 +16,8 @@ use rdkafka::{
 };
 use telemetry::kafka::Kafka;
 
+/// How much of a partition is fetched at once, in bytes.
+const FETCH: u32 = 1 << 20;
 /// How long the cluster may say nothing.
 const SILENCE: Duration = Duration::from_secs(5);
 
@@ -32,7 +34,7 @@ pub(super) trait Look {
 }
 
 /// Errors of the client are told by the caller.
-struct Quiet;
+pub(crate) struct Quiet;
 
 impl ClientContext for Quiet {
     fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
@@ -68,7 +70,7 @@ pub(super) fn read(
     rounds: &[i64],
     look: &mut impl Look,
 ) -> Result<bool, String> {
-    let consumer = consumer(kafka)?;
+    let consumer = consumer(kafka, FETCH)?;
     let all;
     let partitions = match partitions {
         Some(partitions) => partitions,
@@ -105,7 +107,8 @@ fn partitions_of(consumer: &BaseConsumer<Quiet>, topic: &str) -> Result<Vec<i32>
     }
 }
 
-fn consumer(kafka: &Kafka) -> Result<BaseConsumer<Quiet>, String> {
+/// A client that reads what is committed, of the partitions that it is told, and of each so many bytes at once.
+pub(crate) fn consumer(kafka: &Kafka, fetch: u32) -> Result<BaseConsumer<Quiet>, String> {
     let mut config = ClientConfig::new();
     config.set("client.id", "cdc-capture");
     kafka.set_properties(&mut config);
@@ -120,8 +123,8 @@ fn consumer(kafka: &Kafka) -> Result<BaseConsumer<Quiet>, String> {
         .set("auto.offset.reset", "error")
         .set("fetch.wait.max.ms", "5")
         .set("fetch.queue.backoff.ms", "5")
-        .set("fetch.message.max.bytes", "1048576")
-        .set("queued.max.messages.kbytes", "4096");
+        .set("fetch.message.max.bytes", fetch.to_string())
+        .set("queued.max.messages.kbytes", (fetch / 256).to_string());
     BaseConsumer::from_config_and_context(&config, Quiet).map_err(|error| telemetry::kafka::reason(&error))
 }
 

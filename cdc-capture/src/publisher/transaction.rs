@@ -58,7 +58,7 @@ pub(super) struct Transactions {
     phase: Phase,
     /// All events below this number are committed, or needed no transaction.
     committed: u64,
-    /// Where the last event of the transaction stands in the log.
+    /// Where the last event of the transaction stands in the log, if it does.
     position: Option<Position>,
 }
 
@@ -133,10 +133,10 @@ impl Transactions {
         Ok(())
     }
 
-    /// Hands the position to the producer, if it has room.
+    /// Hands the position to the producer, if there is one and room for it.
     fn record(&self, producer: &Handle) -> Result<bool, String> {
         let TransactionSettings { id, topic, .. } = &self.settings;
-        let position = self.position.map(|position| position.to_string()).unwrap_or_default();
+        let Some(position) = self.position.map(|position| position.to_string()) else { return Ok(true) };
         let record = BaseRecord::<str, str, usize>::with_opaque_to(topic, POSITION_RECORD);
         match producer.send(record.key(id).payload(&position)) {
             Ok(()) => Ok(true),
@@ -156,7 +156,7 @@ impl Transactions {
                 if !*recorded {
                     let recorded = self.record(producer)?;
                     self.phase = Phase::Closing { upto, recorded };
-                } else if delivered >= upto && shared.is_position_written() {
+                } else if delivered >= upto && (self.position.is_none() || shared.is_position_written()) {
                     self.phase = Phase::Committing { upto, outcome: commit(producer, shared) };
                 }
             }

@@ -110,7 +110,7 @@ impl Connection {
             .unwrap_or_else(|_| Err(Error::Unavailable(format!("no answer to a statement within {PATIENCE:?}"))))
     }
 
-    async fn query_unbounded(&mut self, statement: &str) -> Result<Vec<Row>, Error> {
+    pub(super) async fn query_unbounded(&mut self, statement: &str) -> Result<Vec<Row>, Error> {
         self.client.send(PgWireFrontendMessage::Query(Query::new(statement.to_owned()))).await?;
         let (mut rows, mut failure) = (Vec::new(), None);
         loop {
@@ -124,7 +124,7 @@ impl Connection {
         failure.map_or(Ok(rows), |failure| Err(Error::reported(&failure)))
     }
 
-    async fn next(&mut self) -> Result<PgWireBackendMessage, Error> {
+    pub(super) async fn next(&mut self) -> Result<PgWireBackendMessage, Error> {
         Ok(self.client.next().await.ok_or_else(Error::closed)??)
     }
 

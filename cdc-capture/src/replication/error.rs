@@ -18,6 +18,9 @@ pub enum Error {
     /// Definite until someone repairs it: what the set-up lacks, each with its remedy.
     #[error("{}", list(.0))]
     SetUp(Vec<Finding>),
+    /// The slot is missing or lost, and all else is as it should be.
+    #[error("{0}")]
+    LostSlot(Finding),
     /// Definite: the server said something that the protocol does not know.
     #[error("PostgreSQL sent what the replication protocol does not know: {0}")]
     Protocol(String),
@@ -70,7 +73,8 @@ impl Error {
             text.push_str(more);
         }
         match info.code.as_str() {
-            "55006" => Self::SlotInUse(text),
+            // The second: a slot of that name is there already.
+            "55006" | "42710" => Self::SlotInUse(text),
             "42704" => Self::SetUp(vec![Finding::new(text, "run `cdc-capture setup`")]),
             "28P01" | "28000" => Self::SetUp(vec![Finding::new(text, "check the user, its password and pg_hba.conf")]),
             "3D000" => Self::SetUp(vec![Finding::new(text, "check the database's name in --database-url")]),

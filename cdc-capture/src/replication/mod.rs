@@ -11,6 +11,7 @@
 mod connection;
 mod error;
 mod frame;
+mod snapshot;
 mod startup;
 mod stream;
 mod tls;
@@ -23,4 +24,5 @@ pub use stream::Stream;
 pub use tls::Unusable as UnusableTls;
 pub use verify::{Slot, verify};
 
+pub(crate) use snapshot::Exported;
 pub(crate) use tls::Endpoint;

@@ -24,7 +24,7 @@ pub struct Slot {
 /// Verifies that this database can be relayed.
 ///
 /// # Errors
-/// All that is wrong with the set-up, or the connection's failure.
+/// All that is wrong with the set-up, or the connection's failure; [`Error::LostSlot`] when nothing is wrong but that.
 pub async fn verify(
     connection: &mut Connection,
     server: &Server,
@@ -51,11 +51,13 @@ pub async fn verify(
     let wal_sender_timeout = setting(1).parse().ok().filter(|millis| *millis > 0).map(Duration::from_millis);
 
     verify_publication(connection, publication, format, &mut findings).await?;
-    let (confirmed, active_pid) = verify_slot(connection, server, slot, &mut findings).await?;
-    if findings.is_empty() {
-        Ok(Slot { confirmed, active_pid, wal_sender_timeout })
-    } else {
-        Err(Error::SetUp(findings))
+    match verify_slot(connection, server, slot, &mut findings).await? {
+        Ok((confirmed, active_pid)) if findings.is_empty() => Ok(Slot { confirmed, active_pid, wal_sender_timeout }),
+        Err(lost) if findings.is_empty() => Err(Error::LostSlot(lost)),
+        there_or_lost => {
+            findings.extend(there_or_lost.err());
+            Err(Error::SetUp(findings))
+        }
     }
 }
 
@@ -118,12 +120,13 @@ async fn verify_publication(
     Ok(())
 }
 
+/// What the slot has as confirmed, or that it is lost.
 async fn verify_slot(
     connection: &mut Connection,
     server: &Server,
     slot: &SlotName,
     findings: &mut Vec<Finding>,
-) -> Result<(Lsn, Option<i32>), Error> {
+) -> Result<Result<(Lsn, Option<i32>), Finding>, Error> {
     let state = format!(
         "SELECT plugin, database, wal_status, confirmed_flush_lsn, active_pid
          FROM pg_replication_slots WHERE slot_name = {}",
@@ -131,11 +134,11 @@ async fn verify_slot(
     );
     let state = connection.query(&state).await?;
     let Some(state) = state.first() else {
-        findings.push(Finding::new(
+        return Ok(Err(Finding::new(
             format!("replication slot {slot} does not exist"),
-            "run `cdc-capture setup`; rows inserted before the slot is made are not published",
-        ));
-        return Ok((Lsn::ZERO, None));
+            "run `cdc-capture setup` for an outbox that was never relayed, else `cdc-capture resync --yes`, which \
+             publishes what Kafka lacks and makes a new slot",
+        )));
     };
     let column = |at: usize| state.get(at).and_then(Option::as_deref);
     let drop_it =
@@ -149,14 +152,14 @@ async fn verify_slot(
         findings.push(Finding::new(format!("replication slot {slot} belongs to the database {database}"), &drop_it));
     }
     if column(2) == Some("lost") {
-        findings.push(Finding::new(
+        return Ok(Err(Finding::new(
             format!("replication slot {slot} is lost: the server has removed log that it still needed"),
-            "events are missing on Kafka from its last position on; make a new slot and publish those rows again",
-        ));
+            "run `cdc-capture resync --yes`, which publishes what Kafka lacks and makes a new slot",
+        )));
     }
     let confirmed = column(3).and_then(|lsn| lsn.parse().ok());
     if confirmed.is_none() && findings.is_empty() {
         return Err(Error::Unavailable(format!("replication slot {slot} is still being made")));
     }
-    Ok((confirmed.unwrap_or_default(), column(4).and_then(|pid| pid.parse().ok())))
+    Ok(Ok((confirmed.unwrap_or_default(), column(4).and_then(|pid| pid.parse().ok()))))
 }

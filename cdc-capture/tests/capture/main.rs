@@ -12,6 +12,7 @@ mod postgres_18;
 mod process;
 mod program;
 mod restart;
+mod resync;
 mod security;
 mod set_up;
 mod slot;

@@ -138,3 +138,26 @@ async fn a_relay_can_change_from_one_delivery_to_the_other() {
     }
     assert_eq!(outbox.assert_all_there("k", 3_000).await, 0);
 }
+
+#[tokio::test]
+async fn a_lost_slot_is_replaced_in_transactions_too() {
+    const ROWS: i64 = 80_000;
+    let outbox = outbox("replaced").await;
+    let relay = Relay::start(settings(&outbox));
+    outbox.insert("k", 0..100).await;
+    outbox.drained().await;
+    relay.stop().await;
+    outbox.execute(&format!("SELECT pg_drop_replication_slot('{}')", outbox.slot)).await;
+    outbox.insert("k", 100..ROWS).await;
+    // Once in the middle of it.
+    let relay = Relay::start(settings(&outbox));
+    eventually("some are published", SOON, async || outbox.records("order").await.len() > 100).await;
+    relay.kill().await;
+    let relay = Relay::start(settings(&outbox));
+    relay.until("it streams", |report| report.ready).await;
+    outbox.insert("k", ROWS..ROWS + 100).await;
+    outbox.drained().await;
+    assert_eq!(relay.metric("capture_resyncs_total"), 1.0);
+    relay.stop().await;
+    assert_eq!(outbox.assert_all_there("k", ROWS + 100).await, 0);
+}

@@ -1,0 +1,183 @@
+//! Rows to Kafka, with the same care as in a stream: what may be in flight is bounded, and nothing is sent that could be
+//! late.
+
+use std::time::Duration;
+
+use contracts::envelope::{AggregateVersion, Lsn};
+use futures::{Stream, StreamExt};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, sleep_until};
+
+use super::{
+    Error, Progress,
+    aggregates::Aggregates,
+    rows::{Outbox, Row},
+};
+use crate::{
+    outbox::{Event, Reason, Router, Table, Transaction, Unpublishable},
+    pgoutput::Tuple,
+    publisher::{Publisher, Refused},
+};
+
+/// How often the clock is looked at, at least.
+const TICK: Duration = Duration::from_secs(1);
+/// The most events in flight: fewer than in a stream, since the aggregates take their room as well.
+const MOST_IN_FLIGHT: u64 = 4_096;
+/// How long the client may take to give back the room of what it has just reported as acknowledged.
+const SETTLING: Duration = Duration::from_millis(1);
+
+/// Publishes rows.
+pub(super) struct Publishing<'a> {
+    publisher: &'a mut Publisher,
+    router: Router,
+    /// All events have places in one transaction, just before the new slot's stream.
+    transaction: Transaction,
+    place: Lsn,
+    /// The next event's number in it.
+    next: u64,
+    acknowledged: u64,
+    ticks: Interval,
+    /// How long this process may stand still, and how long an event may be in flight.
+    patience: Duration,
+    looked: Instant,
+    /// All events below this number were in flight at that time.
+    oldest: (u64, Instant),
+}
+
+impl<'a> Publishing<'a> {
+    /// An event may take `delivery`. `transaction` is the one at `place`.
+    pub(super) fn new(
+        publisher: &'a mut Publisher,
+        router: Router,
+        transaction: Transaction,
+        place: Lsn,
+        delivery: Duration,
+    ) -> Self {
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (looked, oldest, patience) = (Instant::now(), (0, Instant::now()), delivery * 2 / 5);
+        Self { publisher, router, transaction, place, next: 0, acknowledged: 0, ticks, patience, looked, oldest }
+    }
+
+    /// Publishes what Kafka lacks of a table's rows.
+    pub(super) async fn publish(
+        &mut self,
+        outbox: &Outbox,
+        rows: impl Stream<Item = Result<Row, Error>>,
+        aggregates: &Aggregates,
+        progress: &mut Progress<'_>,
+    ) -> Result<(), Error> {
+        let table = self.router.table(&outbox.relation());
+        let (mut rows, mut bytes) = (std::pin::pin!(rows), Vec::new());
+        loop {
+            // The server may take a while before the first row, since it sorts them.
+            let row = tokio::select! {
+                row = rows.next() => row,
+                _ = self.ticks.tick() => {
+                    self.tick()?;
+                    progress.tell();
+                    continue;
+                }
+            };
+            let Some(row) = row.transpose()? else { return Ok(()) };
+            let Some(version) = row.version() else {
+                progress.left_out += 1;
+                continue;
+            };
+            // One that is no version is refused by the router.
+            let version = version.parse::<AggregateVersion>().map_or(i64::MAX, AggregateVersion::get);
+            if aggregates.are_on_kafka(row.topic(), row.key(), version) {
+                progress.found += 1;
+                continue;
+            }
+            let tuple = Tuple::of_texts(row.values(), &mut bytes);
+            self.send(&table, &tuple).await?;
+            progress.sent += 1;
+        }
+    }
+
+    /// Waits until all is acknowledged.
+    pub(super) async fn finish(mut self) -> Result<(), Error> {
+        while self.settle()? < self.next {
+            self.publisher.commit(self.next)?;
+            self.wait().await?;
+        }
+        Ok(())
+    }
+
+    async fn send(&mut self, table: &Table, row: &Tuple<'_>) -> Result<(), Error> {
+        while self.next - self.acknowledged >= MOST_IN_FLIGHT {
+            self.publisher.commit(self.next)?;
+            self.wait().await?;
+        }
+        let ordinal = u32::try_from(self.next).map_err(|_| Error::TooMany)?;
+        loop {
+            self.look_at_the_clock()?;
+            let routed = self.router.route(table, row, &mut self.transaction, ordinal);
+            let event = routed.map_err(|row| Error::Halt { row, commit: self.place })?;
+            match self.publisher.send(self.next, &event) {
+                Ok(()) => break,
+                Err(Refused::Full | Refused::Committing) => self.wait().await?,
+                Err(Refused::Settling) => sleep(SETTLING).await,
+                Err(Refused::TooLarge(reason)) => {
+                    return Err(Error::Halt { row: Box::new(too_large(&event, reason)), commit: self.place });
+                }
+                Err(Refused::Failed(reason)) => return Err(Error::Kafka(reason)),
+            }
+        }
+        self.next += 1;
+        Ok(())
+    }
+
+    /// Waits until something was acknowledged, or time has passed.
+    async fn wait(&mut self) -> Result<(), Error> {
+        let commit_due = self.publisher.commit_due(self.next);
+        tokio::select! {
+            () = self.publisher.changed() => self.settle().map(drop),
+            () = sleep_until(commit_due.unwrap_or_else(std::time::Instant::now).into()), if commit_due.is_some() => {
+                Ok(self.publisher.commit(self.next)?)
+            }
+            _ = self.ticks.tick() => self.tick(),
+        }
+    }
+
+    fn tick(&mut self) -> Result<(), Error> {
+        self.look_at_the_clock()?;
+        self.settle()?;
+        self.look_for_old_events()
+    }
+
+    /// All events below the number that it gives are acknowledged.
+    fn settle(&mut self) -> Result<u64, Error> {
+        self.acknowledged = self.publisher.acknowledged(self.next)?;
+        Ok(self.acknowledged)
+    }
+
+    /// Whoever was stopped and wakes up may have lost the right to publish, and must send nothing more.
+    fn look_at_the_clock(&mut self) -> Result<(), Error> {
+        let now = Instant::now();
+        let stood_still = now.duration_since(self.looked);
+        self.looked = now;
+        if stood_still <= self.patience {
+            return Ok(());
+        }
+        self.publisher.purge();
+        Err(Error::Stopped(stood_still))
+    }
+
+    /// All is given up before the producer gives up a single event, which those behind it would overtake.
+    fn look_for_old_events(&mut self) -> Result<(), Error> {
+        if self.acknowledged >= self.oldest.0 {
+            self.oldest = (self.next, Instant::now());
+        }
+        let (waited, in_flight) = (self.oldest.1.elapsed(), self.next - self.acknowledged);
+        if in_flight > 0 && waited > self.patience {
+            let seconds = waited.as_secs();
+            return Err(Error::Kafka(format!("{in_flight} events in flight, none acknowledged for {seconds} s")));
+        }
+        Ok(())
+    }
+}
+
+fn too_large(event: &Event<'_>, reason: String) -> Unpublishable {
+    Unpublishable { table: event.origin.to_owned(), id: event.id.to_owned(), reason: Reason::TooLarge(reason) }
+}
