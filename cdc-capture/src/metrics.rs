@@ -13,7 +13,7 @@ use contracts::envelope::Lsn;
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric},
-    metrics::{MetricType, counter::Counter, gauge::ConstGauge, gauge::Gauge},
+    metrics::{MetricType, counter::Counter, family::Family, gauge::ConstGauge, gauge::Gauge},
     registry::Unit,
 };
 use telemetry::metrics::Metrics;
@@ -29,6 +29,17 @@ pub(crate) struct CaptureMetrics {
     confirmed: Gauge,
     lag_bytes: Gauge,
     oldest: Arc<Oldest>,
+    pub(crate) dead_letters: DeadLetterMetric,
+}
+
+/// Rows that were set aside, by the class of the reason.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct DeadLetterMetric(Family<Vec<(&'static str, &'static str)>, Counter>);
+
+impl DeadLetterMetric {
+    pub(crate) fn count(&self, class: &'static str) {
+        self.0.get_or_create(&vec![("reason", class)]).inc();
+    }
 }
 
 /// When the oldest undelivered transaction was committed, in microseconds of the Unix epoch; 0 when there is none.
@@ -75,6 +86,8 @@ impl CaptureMetrics {
             );
             let left_out = "Events that came again after a restart and were not sent, since Kafka had them";
             registry.register("left_out_events", left_out, these.left_out.clone());
+            let set_aside = "Rows that could not be published and went to the topic of dead letters";
+            registry.register("dead_letters", set_aside, these.dead_letters.0.clone());
             registry.register("reconnects", "Times that streaming had to start again", these.reconnects.clone());
             registry.register("in_flight_events", "Events sent and not acknowledged", these.in_flight.clone());
             registry.register(

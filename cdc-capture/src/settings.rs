@@ -16,6 +16,7 @@ use crate::{
     outbox::{
         Format,
         flags::{ColumnArgs, FormatArgs},
+        is_topic_name,
     },
     publisher, slot,
 };
@@ -41,6 +42,8 @@ pub struct Settings {
     pub read_back: bool,
     /// What to do with a topic that holds events of another server or timeline.
     pub other_history: OtherHistory,
+    /// Where a row goes that cannot be published, without the prefix; `None` when it halts everything.
+    pub dead_letter_topic: Option<String>,
     /// Whether a span is made for each sampled event: where spans are exported.
     pub trace: bool,
 }
@@ -58,6 +61,7 @@ impl Settings {
             linger: Duration::from_millis(1),
             read_back: true,
             other_history: OtherHistory::default(),
+            dead_letter_topic: None,
             trace: false,
         }
     }
@@ -161,6 +165,11 @@ pub struct RunArgs {
     #[arg(long, env = "OTHER_HISTORY", value_enum, default_value_t, value_name = "WHAT")]
     other_history: OtherHistory,
 
+    /// The topic for rows that cannot be published: a dead letter is sent there, and what comes behind goes on. Without it
+    /// such a row halts everything.
+    #[arg(long, env = "DEAD_LETTER_TOPIC", value_name = "TOPIC")]
+    dead_letter_topic: Option<String>,
+
     /// Where `/healthz`, `/readyz` and `/metrics` are served.
     #[arg(long, env = "ADMIN_LISTEN", default_value = "127.0.0.1:8082", value_name = "ADDRESS:PORT")]
     admin_listen: String,
@@ -208,6 +217,13 @@ impl RunArgs {
         if let Some(kafka) = &kafka {
             publisher::check_settings("--kafka-config / KAFKA_CONFIG", kafka, &mut problems);
         }
+        if let Some(topic) = &self.dead_letter_topic {
+            let prefixed = kafka.as_ref().map_or_else(|| topic.clone(), |kafka| kafka.topic(topic));
+            if !is_topic_name(topic) || !is_topic_name(&prefixed) {
+                let expected = "is not a topic's name (with the prefix 1 to 249 of a-z A-Z 0-9 . _ -)";
+                problems.add("--dead-letter-topic / DEAD_LETTER_TOPIC", format!("{topic:?} {expected}"));
+            }
+        }
         self.logs.check(&mut problems);
         let settings = || {
             let capture = Settings {
@@ -220,6 +236,7 @@ impl RunArgs {
                 linger: linger?,
                 read_back: self.read_back,
                 other_history: self.other_history,
+                dead_letter_topic: self.dead_letter_topic,
                 trace: self.logs.otlp_endpoint().is_some(),
             };
             Some(RunSettings { capture, admin_listen: admin_listen?, logs: self.logs })

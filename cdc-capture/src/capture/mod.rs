@@ -10,10 +10,12 @@
 //!    └────── status ────┴──── progress ◀────┴─ acknowledgement ┘
 //! ```
 
+mod dead_letters;
 mod kafka_watch;
 mod recovery;
 mod relay;
 mod session;
+mod suspects;
 
 use std::time::Duration;
 
@@ -33,12 +35,15 @@ use crate::{
     replication::{self, Connection, Endpoint, Server, UnusableTls, verify},
     settings::Settings,
 };
+use dead_letters::DeadLetters;
 use recovery::Recovery;
 use relay::Relay;
 use session::Session;
 
 /// How long the cluster may take to answer a question.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// How long the producer waits for more at most, where events are sent few at a time.
+const SHORT_LINGER: Duration = Duration::from_millis(1);
 /// A stream that has lasted so long was a good one: the next trouble is a new one.
 const GOOD: Duration = Duration::from_secs(10);
 
@@ -72,10 +77,13 @@ pub async fn run(
 ) -> Result<(), Error> {
     let parts = Parts { postgres: health.part("postgres"), kafka: health.part("kafka"), outbox: health.part("outbox") };
     let endpoints = Endpoint::all(&settings.database)?;
+    let metrics = CaptureMetrics::registered(&metrics);
+    let dead_letter_topic = settings.dead_letter_topic.as_ref().map(|topic| settings.kafka.topic(topic));
     let mut capture = Capture {
         endpoints,
         parts,
-        metrics: CaptureMetrics::registered(&metrics),
+        dead_letters: DeadLetters::new(dead_letter_topic, metrics.dead_letters.clone()),
+        metrics,
         last: None,
         connecting: Backoff::for_connecting(),
         standby: Backoff::new(Duration::from_millis(100), Duration::from_secs(1)),
@@ -97,6 +105,7 @@ struct Capture {
     endpoints: Vec<Endpoint>,
     parts: Parts,
     metrics: CaptureMetrics,
+    dead_letters: DeadLetters,
     /// The server of the last stream and what was confirmed to it.
     last: Option<(Server, Lsn)>,
     connecting: Backoff,
@@ -146,7 +155,7 @@ impl Capture {
         let source = self.settings.source.clone().unwrap_or_else(|| format!("/{}", server.database));
         let prefix = self.settings.kafka.topic_prefix.clone();
         let router = Router::new(self.settings.format.clone(), prefix, source);
-        let relay = Relay::new(server.clone(), router, confirmed, publisher);
+        let relay = Relay::new(server.clone(), router, confirmed, publisher, &mut self.dead_letters);
         let start = self.settings.read_back.then(|| Start { server: server.clone(), confirmed });
         let recovery = Recovery { start, other_history: self.settings.other_history };
         let mut session = Session::new(stream, relay, recovery, delivery, &self.parts, &self.metrics);
@@ -162,19 +171,21 @@ impl Capture {
             }
             Err(error) => error,
         };
-        session.abandon().await;
+        let learnt = session.abandon(&error).await;
         self.metrics.reconnects.inc();
         if began.elapsed() > GOOD {
             self.connecting.reset();
             self.standby.reset();
             self.halted.reset();
         }
-        Ok(self.wait_after(&error))
+        Ok(if learnt { Duration::ZERO } else { self.wait_after(&error) })
     }
 
     fn publisher(&self, longest_delivery: Duration) -> Result<Publisher, UnusableSettings> {
         let Settings { kafka, linger, trace, .. } = &self.settings;
-        Publisher::new(kafka, *linger, longest_delivery, *trace)
+        // Where few events are in flight, each would wait for it.
+        let linger = if self.dead_letters.are_sought() { SHORT_LINGER.min(*linger) } else { *linger };
+        Publisher::new(kafka, linger, longest_delivery, *trace)
     }
 
     /// A verified connection that is not streaming.

@@ -61,6 +61,21 @@ async fn check_all(settings: &Settings, mut topics: BTreeSet<String>, report: &m
     for topic in topics {
         check_topic(settings, &admin, &settings.kafka.topic(&topic), report).await;
     }
+    if let Some(topic) = &settings.dead_letter_topic {
+        check_dead_letter_topic(settings, &admin, &settings.kafka.topic(topic), report).await;
+    }
+}
+
+async fn check_dead_letter_topic(settings: &Settings, admin: &Admin, topic: &str, report: &mut Report) {
+    check_topic(settings, admin, topic, report).await;
+    let Ok(configuration) = describe(admin, ResourceSpecifier::Topic(topic)).await else { return };
+    let policy = configuration.get("cleanup.policy").and_then(|entry| entry.value.as_deref()).unwrap_or_default();
+    if policy.contains("compact") {
+        report.warning(
+            format!("dead-letter topic {topic} is compacted, so of each aggregate only the last dead letter stays"),
+            "set cleanup.policy=delete",
+        );
+    }
 }
 
 /// By the client that `run` uses, in its words.

@@ -42,6 +42,7 @@ pub struct Publisher {
     spans: Option<SendSpans>,
     drained: u64,
     queue_bytes: u64,
+    largest_message: usize,
     kafka: Kafka,
 }
 
@@ -96,8 +97,14 @@ impl Publisher {
         let context = Context::new(Arc::clone(&shared));
         let producer = ThreadedProducer::from_config_and_context(&config, context).map_err(UnusableSettings::from)?;
         let spans = trace.then(SendSpans::default);
-        let queue_bytes = settings::queue_bytes(&config);
-        Ok(Self { producer: Some(Arc::new(producer)), shared, spans, drained: 0, queue_bytes, kafka: kafka.clone() })
+        let (queue_bytes, largest_message) = (settings::queue_bytes(&config), settings::largest_message(&config));
+        let (producer, kafka) = (Some(Arc::new(producer)), kafka.clone());
+        Ok(Self { producer, shared, spans, drained: 0, queue_bytes, largest_message, kafka })
+    }
+
+    /// The largest message that it takes, in bytes, with key and headers.
+    pub fn largest_message(&self) -> usize {
+        self.largest_message
     }
 
     /// Hands an event to the producer as the one with this number; numbers start at 0 and rise by 1.

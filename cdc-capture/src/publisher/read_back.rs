@@ -17,7 +17,7 @@ use rdkafka::{
 use telemetry::kafka::Kafka;
 
 use super::found::{Found, Told};
-use crate::replication::Server;
+use crate::{outbox::dead_letter::names as dead_letter, replication::Server};
 
 /// How far back each round goes, in records before a partition's end. Rarely is more in flight than the third allows for.
 const REACH: [i64; 5] = [32, 1_024, 16_384, 131_072, 1_048_576];
@@ -167,8 +167,8 @@ fn look_at(message: &BorrowedMessage<'_>, start: &Start, found: &mut Found) -> T
         match header.key {
             names::POSITION => position = text().and_then(|text| text.parse::<Position>().ok()),
             names::ID => id = text(),
-            // By which Debezium's outbox router calls it.
-            "id" if id.is_none() => id = text(),
+            // As Debezium's outbox router calls it.
+            "id" | dead_letter::ID if id.is_none() => id = text(),
             _ => {}
         }
     }

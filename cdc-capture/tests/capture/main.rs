@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "clippy knows tests, but not what they call")]
 
 mod check;
+mod dead_letter;
 mod delivery;
 mod faults;
 mod formats;
