@@ -199,8 +199,9 @@ async fn shape(admin: &Admin, topic: &str) -> Result<Shape, String> {
 async fn describe(admin: &Admin, resource: ResourceSpecifier<'_>) -> Result<ConfigResource, String> {
     let options = AdminOptions::new().request_timeout(Some(PATIENCE));
     let described = admin.describe_configs([&resource], &options).await.map_err(|error| error.to_string())?;
-    let first = described.into_iter().next().ok_or("no answer")?;
-    first.map_err(|error| error.to_string())
+    let first = described.into_iter().next().ok_or("no answer")?.map_err(|error| error.to_string())?;
+    // That it is not permitted comes as a resource without settings.
+    if first.entries.is_empty() { Err("none are told".to_owned()) } else { Ok(first) }
 }
 
 fn unreadable(what: &str, reason: &str, report: &mut Report) {

@@ -143,7 +143,14 @@ impl Publisher {
                     event.payload.map_or(0, <[u8]>::len)
                 )))
             }
-            Err((error, _)) => Err(Refused::Failed(telemetry::database::reason(&error))),
+            // Why an error is fatal is only said when asked.
+            Err((error, _)) => Err(Refused::Failed(match producer.client().fatal_error() {
+                Some((RDKafkaErrorCode::ClusterAuthorizationFailed, reason)) => {
+                    format!("{reason} (permit Write on the topics)")
+                }
+                Some((_, reason)) => reason,
+                None => telemetry::database::reason(&error),
+            })),
         }
     }
 
