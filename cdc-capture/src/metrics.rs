@@ -13,7 +13,7 @@ use contracts::envelope::Lsn;
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric},
-    metrics::{MetricType, counter::Counter, gauge::ConstGauge, gauge::Gauge},
+    metrics::{MetricType, counter::Counter, family::Family, gauge::ConstGauge, gauge::Gauge},
     registry::Unit,
 };
 use telemetry::metrics::Metrics;
@@ -32,6 +32,17 @@ pub(crate) struct CaptureMetrics {
     lag_bytes: Gauge,
     active: Gauge,
     oldest: Arc<Oldest>,
+    pub(crate) dead_letters: DeadLetterMetric,
+}
+
+/// Rows that were set aside, by the class of the reason.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct DeadLetterMetric(Family<Vec<(&'static str, &'static str)>, Counter>);
+
+impl DeadLetterMetric {
+    pub(crate) fn count(&self, class: &'static str) {
+        self.0.get_or_create(&vec![("reason", class)]).inc();
+    }
 }
 
 /// When the oldest undelivered transaction was committed, in microseconds of the Unix epoch; 0 when there is none.
@@ -80,6 +91,8 @@ impl CaptureMetrics {
             registry.register("left_out_events", left_out, these.left_out.clone());
             let active = "1 while this relay has the slot, 0 while it waits for it or for a server";
             registry.register("active", active, these.active.clone());
+            let set_aside = "Rows that could not be published and went to the topic of dead letters";
+            registry.register("dead_letters", set_aside, these.dead_letters.0.clone());
             registry.register("reconnects", "Times that streaming had to start again", these.reconnects.clone());
             registry.register("resyncs", "Times that a lost slot was replaced", these.resyncs.clone());
             let resync_events = "Events acknowledged by Kafka that were read from the tables since the slot was lost";

@@ -17,6 +17,7 @@ use crate::{
     outbox::{
         Format, Router,
         flags::{ColumnArgs, FormatArgs},
+        is_topic_name,
     },
     publisher::{self, Publisher, TransactionSettings, UnusableSettings},
     replication::Server,
@@ -50,6 +51,8 @@ pub struct Settings {
     pub standby: bool,
     /// What to do when the slot is missing or lost.
     pub lost_slot: LostSlot,
+    /// Where a row goes that cannot be published, without the prefix; `None` when it halts everything.
+    pub dead_letter_topic: Option<String>,
     /// Whether a span is made for each sampled event: where spans are exported.
     pub trace: bool,
 }
@@ -70,6 +73,7 @@ impl Settings {
             delivery: Delivery::default(),
             standby: false,
             lost_slot: LostSlot::default(),
+            dead_letter_topic: None,
             trace: false,
         }
     }
@@ -77,11 +81,12 @@ impl Settings {
     /// A producer, for looking around or, with the server whose slot was taken, for events.
     pub(crate) fn publisher(
         &self,
+        linger: Duration,
         longest_delivery: Duration,
         server: Option<&Server>,
     ) -> Result<Publisher, UnusableSettings> {
         let transactions = server.and_then(|server| self.transactions(server));
-        Publisher::new(&self.kafka, self.linger, longest_delivery, self.trace, transactions)
+        Publisher::new(&self.kafka, linger, longest_delivery, self.trace, transactions)
     }
 
     /// The slot's transactions. Slots of different servers may have the same name, so their identifier is part of theirs.
@@ -226,6 +231,11 @@ pub struct RunArgs {
     #[arg(long, env = "LOST_SLOT", value_enum, default_value_t, value_name = "WHAT")]
     lost_slot: LostSlot,
 
+    /// The topic for rows that cannot be published: a dead letter is sent there, and what comes behind goes on. Without it
+    /// such a row halts everything.
+    #[arg(long, env = "DEAD_LETTER_TOPIC", value_name = "TOPIC")]
+    dead_letter_topic: Option<String>,
+
     /// Where `/healthz`, `/readyz` and `/metrics` are served.
     #[arg(long, env = "ADMIN_LISTEN", default_value = "127.0.0.1:8082", value_name = "ADDRESS:PORT")]
     admin_listen: String,
@@ -274,6 +284,13 @@ impl RunArgs {
         if let Some(kafka) = &kafka {
             publisher::check_settings("--kafka-config / KAFKA_CONFIG", kafka, &mut problems);
         }
+        if let Some(topic) = &self.dead_letter_topic {
+            let prefixed = kafka.as_ref().map_or_else(|| topic.clone(), |kafka| kafka.topic(topic));
+            if !is_topic_name(topic) || !is_topic_name(&prefixed) {
+                let expected = "is not a topic's name (with the prefix 1 to 249 of a-z A-Z 0-9 . _ -)";
+                problems.add("--dead-letter-topic / DEAD_LETTER_TOPIC", format!("{topic:?} {expected}"));
+            }
+        }
         self.logs.check(&mut problems);
         let settings = || {
             let capture = Settings {
@@ -289,6 +306,7 @@ impl RunArgs {
                 delivery: delivery?,
                 standby: self.standby,
                 lost_slot: self.lost_slot,
+                dead_letter_topic: self.dead_letter_topic,
                 trace: self.logs.otlp_endpoint().is_some(),
             };
             Some(RunSettings { capture, admin_listen: admin_listen?, logs: self.logs })

@@ -10,12 +10,14 @@
 //!    └────── status ────┴──── progress ◀────┴─ acknowledgement ┘
 //! ```
 
+mod dead_letters;
 mod kafka_watch;
 mod lost_slot;
 mod recovery;
 mod relay;
 mod session;
 mod standby;
+mod suspects;
 
 use std::time::Duration;
 
@@ -35,6 +37,7 @@ use crate::{
     replication::{self, Connection, Endpoint, Server, UnusableTls, verify},
     settings::{LostSlot, Settings},
 };
+use dead_letters::DeadLetters;
 use lost_slot::Refused;
 use recovery::Recovery;
 use relay::Relay;
@@ -42,6 +45,8 @@ use session::Session;
 
 /// How long the cluster may take to answer a question.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// How long the producer waits for more at most, where events are sent few at a time.
+const SHORT_LINGER: Duration = Duration::from_millis(1);
 /// A stream that has lasted so long was a good one: the next trouble is a new one.
 const GOOD: Duration = Duration::from_secs(10);
 
@@ -75,10 +80,13 @@ pub async fn run(
 ) -> Result<(), Error> {
     let parts = Parts { postgres: health.part("postgres"), kafka: health.part("kafka"), outbox: health.part("outbox") };
     let endpoints = Endpoint::all(&settings.database)?;
+    let metrics = CaptureMetrics::registered(&metrics);
+    let dead_letter_topic = settings.dead_letter_topic.as_ref().map(|topic| settings.kafka.topic(topic));
     let mut capture = Capture {
         endpoints,
         parts,
-        metrics: CaptureMetrics::registered(&metrics),
+        dead_letters: DeadLetters::new(dead_letter_topic, metrics.dead_letters.clone()),
+        metrics,
         last: None,
         connecting: Backoff::for_connecting(),
         standby: standby::backoff(),
@@ -101,6 +109,7 @@ struct Capture {
     endpoints: Vec<Endpoint>,
     parts: Parts,
     metrics: CaptureMetrics,
+    dead_letters: DeadLetters,
     /// The server of the last stream and what was confirmed to it.
     last: Option<(Server, Lsn)>,
     connecting: Backoff,
@@ -112,7 +121,7 @@ struct Capture {
 impl Capture {
     /// Streams until something fails, and gives how long to wait before the next try.
     async fn stream_once(&mut self, shutdown: &CancellationToken) -> Result<Duration, Error> {
-        let mut publisher = self.settings.publisher(LONGEST_DELIVERY, None)?;
+        let mut publisher = self.publisher(LONGEST_DELIVERY, None)?;
         let prepared = tokio::select! {
             () = shutdown.cancelled() => {
                 publisher.discard().await;
@@ -147,7 +156,7 @@ impl Capture {
         let longest = (stream.patience() * 2 / 3).min(LONGEST_DELIVERY);
         let delivery = publisher::delivery(&self.settings.kafka, longest);
         if longest < LONGEST_DELIVERY || self.settings.delivery != Delivery::AtLeastOnce {
-            let former = std::mem::replace(&mut publisher, self.settings.publisher(longest, Some(&server))?);
+            let former = std::mem::replace(&mut publisher, self.publisher(longest, Some(&server))?);
             former.discard().await;
         }
         let confirmed = stream.confirmed();
@@ -157,7 +166,8 @@ impl Capture {
             "streaming"
         );
 
-        let relay = Relay::new(server.clone(), self.settings.router(&server), confirmed, publisher);
+        let relay =
+            Relay::new(server.clone(), self.settings.router(&server), confirmed, publisher, &mut self.dead_letters);
         let start = self.settings.read_back.then(|| Start { server: server.clone(), confirmed });
         let recovery = Recovery { start, other_history: self.settings.other_history };
         let mut session = Session::new(stream, relay, recovery, delivery, &self.parts, &self.metrics);
@@ -175,14 +185,22 @@ impl Capture {
             }
             Err(error) => error,
         };
-        session.abandon().await;
+        let learnt = session.abandon(&error).await;
         self.metrics.reconnects.inc();
         if began.elapsed() > GOOD {
             self.connecting.reset();
             self.standby.reset();
             self.halted.reset();
         }
-        Ok(self.wait_after(&error))
+        Ok(if learnt { Duration::ZERO } else { self.wait_after(&error) })
+    }
+
+    /// A producer, for looking around or, with the server whose slot was taken, for events.
+    fn publisher(&self, longest_delivery: Duration, server: Option<&Server>) -> Result<Publisher, UnusableSettings> {
+        let linger = self.settings.linger;
+        // Where few events are in flight, each would wait for it.
+        let linger = if self.dead_letters.are_sought() { SHORT_LINGER.min(linger) } else { linger };
+        self.settings.publisher(linger, longest_delivery, server)
     }
 
     /// A verified connection that is not streaming.

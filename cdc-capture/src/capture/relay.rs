@@ -5,11 +5,15 @@ use std::collections::HashMap;
 
 use contracts::envelope::{Lsn, Position};
 
+use super::{
+    dead_letters::{Aside, DeadLetters, Known, Taken},
+    suspects,
+};
 use crate::{
     outbox::{Reason, Router, Table, Transaction, Unpublishable},
     pgoutput::{self, Insert, LogicalMessage, Malformed, Message},
     progress::Progress,
-    publisher::{Found, Place, Publisher, Refused},
+    publisher::{Failure, Found, Place, Publisher, Refused},
     replication::Server,
 };
 
@@ -51,8 +55,12 @@ enum Item<'a> {
     Message(LogicalMessage<'a>),
 }
 
+const UNDESCRIBED: Error = Error::Disorder("a row of a table never described");
+/// The number of what is in no transaction: none in one has it, and a message's place may be that of the commit behind it.
+const OUTSIDE: u32 = u32::MAX;
+
 /// The state of one stream.
-pub(super) struct Relay {
+pub(super) struct Relay<'a> {
     server: Server,
     router: Router,
     tables: HashMap<u32, Table>,
@@ -64,12 +72,22 @@ pub(super) struct Relay {
     transaction: Transaction,
     /// The open transaction's commit record, and the number of its next event.
     open: Option<(Lsn, u32)>,
+    /// The last transaction that has begun.
+    begun: Lsn,
+    dead_letters: &'a mut DeadLetters,
     pub(super) progress: Progress,
     pub(super) publisher: Publisher,
 }
 
-impl Relay {
-    pub(super) fn new(server: Server, router: Router, confirmed: Lsn, publisher: Publisher) -> Self {
+impl<'a> Relay<'a> {
+    pub(super) fn new(
+        server: Server,
+        router: Router,
+        confirmed: Lsn,
+        publisher: Publisher,
+        dead_letters: &'a mut DeadLetters,
+    ) -> Self {
+        dead_letters.start(&server, confirmed);
         Self {
             server,
             router,
@@ -79,13 +97,22 @@ impl Relay {
             committed: None,
             transaction: Transaction::default(),
             open: None,
+            begun: confirmed,
+            dead_letters,
             progress: Progress::new(confirmed),
             publisher,
         }
     }
 
     pub(super) fn topic_is_there(&mut self, topic: String, found: Found) {
-        self.topics.insert(topic, found);
+        if let Some(found) = self.dead_letters.topic_is_there(&topic, found) {
+            self.topics.insert(topic, found);
+        }
+    }
+
+    /// Takes note of what the broker has refused. Gives whether it may go better at once.
+    pub(super) fn learn(&mut self, failure: &Failure) -> bool {
+        self.dead_letters.learn(failure, self.open.unwrap_or((self.begun, OUTSIDE)))
     }
 
     /// Takes up the position that was committed to Kafka last, by a transaction that held all events before it too. Whether
@@ -113,6 +140,7 @@ impl Relay {
             Message::Begin { commit, committed_at, .. } => {
                 self.transaction.restart(self.server.system, self.server.timeline, commit, committed_at);
                 self.open = Some((commit, 0));
+                self.begun = commit;
                 self.progress.begin(committed_at);
             }
             Message::Commit { end, .. } => {
@@ -129,54 +157,104 @@ impl Relay {
     }
 
     fn publish(&mut self, item: &Item<'_>) -> Result<Step, Error> {
-        let (commit, ordinal) = match (self.open, item) {
-            (Some(open), _) => open,
+        let at = match (self.open, item) {
             // It has no commit. It is refused below, and named by where it is.
-            (None, Item::Message(message)) if !message.transactional => (message.lsn, 0),
+            (_, Item::Message(message)) if !message.transactional => (message.lsn, OUTSIDE),
+            (Some(open), _) => open,
             (None, _) => return Err(Error::Disorder("a row or a message outside of a transaction")),
         };
+        if at.1 != OUTSIDE && self.committed.is_some_and(|last| at <= last) {
+            let taken = self.publisher.leave_out(self.progress.next_event());
+            return self.conclude(taken, true, at);
+        }
+        if let Some(topic) = self.dead_letters.unknown_topic() {
+            return Ok(Step::UnknownTopic(topic.to_owned()));
+        }
         let routed = match item {
             Item::Row(Insert { relation, row }) => {
-                let table = self.tables.get(relation).ok_or(Error::Disorder("a row of a table never described"))?;
-                self.router.route(table, row, &mut self.transaction, ordinal)
+                let table = self.tables.get(relation).ok_or(UNDESCRIBED)?;
+                self.router.route(table, row, &mut self.transaction, at.1)
             }
-            Item::Message(message) => self.router.route_message(message, &mut self.transaction, ordinal),
+            Item::Message(message) => self.router.route_message(message, &mut self.transaction, at.1),
         };
-        let event = routed.map_err(|row| Error::Halt { row, commit })?;
-        let Some(found) = self.topics.get_mut(event.topic) else {
-            return Ok(Step::UnknownTopic(event.topic.to_owned()));
+        let event = match routed {
+            Ok(event) => event,
+            Err(row) => return self.set_aside(item, row, at),
         };
         let number = self.progress.next_event();
-        let place = Place { commit, ordinal, id: event.id, key: event.key };
-        let is_there =
-            self.committed.is_some_and(|last| (commit, ordinal) <= last) || !found.is_empty() && found.has(&place);
-        let taken = if is_there { self.publisher.leave_out(number) } else { self.publisher.send(number, &event) };
+        let place = Place { commit: at.0, ordinal: at.1, id: event.id, key: event.key };
+        let reason = match self.dead_letters.known(&place) {
+            Known::SetAside => {
+                let taken = self.publisher.leave_out(number);
+                return self.conclude(taken, true, at);
+            }
+            Known::Refused(reason) => Reason::Refused(reason),
+            Known::Nothing => {
+                let Some(found) = self.topics.get_mut(event.topic) else {
+                    return Ok(Step::UnknownTopic(event.topic.to_owned()));
+                };
+                let is_there = !found.is_empty() && found.has(&place);
+                let taken = if is_there {
+                    self.publisher.leave_out(number)
+                } else if self.dead_letters.suspects.must_wait(event.topic, at, number - self.publisher.delivered()) {
+                    Err(Refused::Full)
+                } else {
+                    self.publisher.send(number, &event).inspect(|()| self.dead_letters.suspects.sent(event.topic, at))
+                };
+                match taken {
+                    Err(Refused::TooLarge(reason)) => Reason::TooLarge(reason),
+                    taken => {
+                        if taken.is_ok() && !found.is_empty() {
+                            found.dealt_with(&place);
+                        }
+                        return self.conclude(taken, is_there, at);
+                    }
+                }
+            }
+        };
+        let row = Unpublishable { table: event.origin.to_owned(), id: event.id.to_owned(), reason };
+        self.set_aside(item, Box::new(row), at)
+    }
+
+    /// Sends a dead letter in the place of what cannot be published.
+    fn set_aside(&mut self, item: &Item<'_>, row: Box<Unpublishable>, at: suspects::Place) -> Result<Step, Error> {
+        if !self.dead_letters.are_wanted() {
+            return Err(Error::Halt { row, commit: at.0 });
+        }
+        let remains = match item {
+            Item::Row(Insert { relation, row }) => {
+                self.router.remains_of_row(self.tables.get(relation).ok_or(UNDESCRIBED)?, row)
+            }
+            Item::Message(message) => self.router.remains_of_message(message),
+        };
+        let Server { system, timeline, .. } = self.server;
+        let position = Position { system, timeline, commit: at.0, ordinal: at.1 };
+        let committed_at = (at.1 != OUTSIDE).then(|| self.transaction.committed_at());
+        let aside = Aside { row: remains, reason: row.reason, position, committed_at };
+        let taken = self.dead_letters.take(&aside, &mut self.publisher, &self.progress);
+        let was_there = taken == Ok(Taken::WasThere);
+        self.conclude(taken.map(drop), was_there, at)
+    }
+
+    /// What becomes of the message, given what became of its event.
+    fn conclude(&mut self, taken: Result<(), Refused>, is_left_out: bool, at: suspects::Place) -> Result<Step, Error> {
         match taken {
             Ok(()) => {}
             Err(Refused::Full) => return Ok(Step::Full),
             Err(Refused::Settling) => return Ok(Step::Settling),
             Err(Refused::Committing) => return Ok(Step::Committing),
-            Err(Refused::TooLarge(reason)) => {
-                let row = Unpublishable {
-                    table: event.origin.to_owned(),
-                    id: event.id.to_owned(),
-                    reason: Reason::TooLarge(reason),
-                };
-                return Err(Error::Halt { row: Box::new(row), commit });
-            }
-            Err(Refused::Failed(reason)) => return Err(Error::Publisher(reason)),
+            Err(Refused::TooLarge(reason) | Refused::Failed(reason)) => return Err(Error::Publisher(reason)),
         }
-        if !found.is_empty() {
-            found.dealt_with(&place);
-        }
-        self.left_out += u64::from(is_there);
-        if !is_there {
-            let Server { system, timeline, .. } = self.server;
-            self.publisher.stands_at(Position { system, timeline, commit, ordinal });
-        }
+        self.left_out += u64::from(is_left_out);
         self.progress.sent();
-        let next = ordinal.checked_add(1).ok_or(Error::Disorder("a transaction of more than 4 billion events"))?;
-        self.open = Some((commit, next));
+        if at.1 != OUTSIDE {
+            if !is_left_out {
+                let Server { system, timeline, .. } = self.server;
+                self.publisher.stands_at(Position { system, timeline, commit: at.0, ordinal: at.1 });
+            }
+            let next = at.1.checked_add(1).filter(|next| *next != OUTSIDE);
+            self.open = Some((at.0, next.ok_or(Error::Disorder("a transaction of more than 4 billion events"))?));
+        }
         Ok(Step::Done)
     }
 }

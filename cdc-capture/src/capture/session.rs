@@ -94,7 +94,7 @@ enum Wake {
 
 pub(super) struct Session<'a> {
     stream: Stream,
-    relay: Relay,
+    relay: Relay<'a>,
     parts: &'a Parts,
     metrics: &'a CaptureMetrics,
     waiting: Waiting,
@@ -120,7 +120,7 @@ impl<'a> Session<'a> {
     /// that, with all that is in flight: an event behind one that was given up must not overtake its repetition.
     pub(super) fn new(
         stream: Stream,
-        relay: Relay,
+        relay: Relay<'a>,
         recovery: Recovery,
         delivery: Duration,
         parts: &'a Parts,
@@ -447,13 +447,16 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Gives up the stream and drops what the producer holds.
-    pub(super) async fn abandon(self) {
+    /// Gives up the stream, for this reason, and drops what the producer holds. Gives whether something was learnt by it,
+    /// so that it may go better at once.
+    pub(super) async fn abandon(mut self, error: &Error) -> bool {
         drop(self.stream);
+        let learnt = matches!(error, Error::Undelivered(failure) if self.relay.learn(failure));
         self.relay.publisher.discard().await;
+        learnt
     }
 }
 
-fn probe(relay: &Relay) -> Later<Result<(), String>> {
+fn probe(relay: &Relay<'_>) -> Later<Result<(), String>> {
     Box::pin(relay.publisher.probe(relay.known_topic(), PATIENCE))
 }

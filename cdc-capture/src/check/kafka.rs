@@ -58,11 +58,26 @@ async fn check_all(settings: &Settings, mut topics: BTreeSet<String>, report: &m
     for topic in topics {
         check_topic(settings, &admin, &settings.kafka.topic(&topic), report).await;
     }
+    if let Some(topic) = &settings.dead_letter_topic {
+        check_dead_letter_topic(settings, &admin, &settings.kafka.topic(topic), report).await;
+    }
+}
+
+async fn check_dead_letter_topic(settings: &Settings, admin: &Admin, topic: &str, report: &mut Report) {
+    check_topic(settings, admin, topic, report).await;
+    let Ok(configuration) = describe(admin, ResourceSpecifier::Topic(topic)).await else { return };
+    let policy = configuration.get("cleanup.policy").and_then(|entry| entry.value.as_deref()).unwrap_or_default();
+    if policy.contains("compact") {
+        report.warning(
+            format!("dead-letter topic {topic} is compacted, so of each aggregate only the last dead letter stays"),
+            "set cleanup.policy=delete",
+        );
+    }
 }
 
 /// By the client that `run` uses, in its words.
 async fn reach(settings: &Settings) -> Result<(), String> {
-    let publisher = settings.publisher(LONGEST_DELIVERY, None).map_err(|error| error.to_string())?;
+    let publisher = settings.publisher(settings.linger, LONGEST_DELIVERY, None).map_err(|error| error.to_string())?;
     let answer = publisher.reach(PATIENCE).await;
     publisher.discard().await;
     answer
@@ -180,8 +195,9 @@ async fn shape(admin: &Admin, topic: &str) -> Result<Shape, String> {
 async fn describe(admin: &Admin, resource: ResourceSpecifier<'_>) -> Result<ConfigResource, String> {
     let options = AdminOptions::new().request_timeout(Some(PATIENCE));
     let described = admin.describe_configs([&resource], &options).await.map_err(|error| error.to_string())?;
-    let first = described.into_iter().next().ok_or("no answer")?;
-    first.map_err(|error| error.to_string())
+    let first = described.into_iter().next().ok_or("no answer")?.map_err(|error| error.to_string())?;
+    // That it is not permitted comes as a resource without settings.
+    if first.entries.is_empty() { Err("none are told".to_owned()) } else { Ok(first) }
 }
 
 fn unreadable(what: &str, reason: &str, report: &mut Report) {

@@ -60,6 +60,16 @@ impl Body {
     }
 }
 
+/// The event's id and the aggregate's, where they can be read, whatever else is wrong with a message.
+pub(super) fn identities(content: &[u8], format: &Format) -> (Option<String>, Option<String>) {
+    let members: BTreeMap<String, &RawValue> = serde_json::from_slice(content).unwrap_or_default();
+    let identity = |part| {
+        let member = format.mapping.columns(part).find_map(|name| members.get(name))?;
+        text(member).filter(|text| !text.is_empty() && !member.get().starts_with(['{', '[']))
+    };
+    (identity(Part::Id), identity(Part::AggregateId))
+}
+
 /// A text without its quotes, anything else as it is written; null is none.
 fn text(member: &RawValue) -> Option<String> {
     match member.get() {

@@ -4,6 +4,7 @@
 //! Nothing is allocated for a row in the usual case: an event borrows the row and a list of headers that is used again.
 
 mod columns;
+pub(crate) mod dead_letter;
 pub mod flags;
 mod format;
 mod headers;
@@ -17,6 +18,7 @@ mod topic;
 mod tests;
 
 pub use columns::{Columns, UnusableTable};
+pub use dead_letter::{DeadLetter, Remains, Room};
 pub use format::{ExtraHeader, Format};
 pub use headers::HeaderList;
 pub use mapping::{Mapping, Part, Preset, UnknownPart, UnknownPreset};
@@ -28,7 +30,7 @@ use std::fmt::Write;
 
 use contracts::envelope::{AggregateVersion, Lsn, names};
 
-use crate::pgoutput::{LogicalMessage, Relation, Tuple};
+use crate::pgoutput::{LogicalMessage, Relation, Tuple, Value};
 use message::Body;
 use source::Source;
 use topic::Piece;
@@ -91,9 +93,27 @@ pub enum Reason {
     /// A message that belongs to no transaction: it would be published even if its writer rolls back.
     #[error("the message is not transactional: call pg_logical_emit_message with transactional = true")]
     NotTransactional,
-    /// The producer or the broker takes no message of this size.
+    /// The producer takes no message of this size.
     #[error("{0}")]
     TooLarge(String),
+    /// The broker has refused it, and it alone.
+    #[error("the broker refused it: {0}")]
+    Refused(String),
+}
+
+impl Reason {
+    /// Its kind, in a word.
+    pub fn class(&self) -> &'static str {
+        match self {
+            Self::Table(_) => "table",
+            Self::Shape { .. } | Self::Empty(_) | Self::Value(..) => "column",
+            Self::Topic(_) => "topic",
+            Self::Body(_) => "message",
+            Self::NotTransactional => "not_transactional",
+            Self::TooLarge(_) => "too_large",
+            Self::Refused(_) => "refused",
+        }
+    }
 }
 
 /// A table of the publication, as the stream has described it.
@@ -101,13 +121,16 @@ pub enum Reason {
 pub struct Table {
     name: String,
     columns: Result<Columns, UnusableTable>,
+    /// For each column, in the table's order, which part it would be, whatever its type.
+    parts: Vec<Option<Part>>,
 }
 
 impl Table {
     /// Reads a description. A table that is no outbox is only an error when a row of it comes.
     pub fn new(relation: &Relation<'_>, format: &Format) -> Self {
         let columns = relation.columns.iter().map(|column| (column.name, column.type_oid));
-        Self { name: format!("{}.{}", relation.schema, relation.table), columns: Columns::find(columns, format) }
+        let parts = relation.columns.iter().map(|column| format.part_of(column.name)).collect();
+        Self { name: format!("{}.{}", relation.schema, relation.table), columns: Columns::find(columns, format), parts }
     }
 
     /// Its name, with its schema.
@@ -133,6 +156,11 @@ impl Transaction {
         self.position_stem = self.position.len();
         self.committed_at.clear();
         time::write_committed_at(&mut self.committed_at, committed_at);
+    }
+
+    /// When it was committed, as in RFC 3339.
+    pub fn committed_at(&self) -> &str {
+        &self.committed_at
     }
 
     fn position(&mut self, ordinal: u32) -> &str {
@@ -231,6 +259,38 @@ impl Router {
     }
 }
 
+/// What can be read of that of which no event could be made. Rarely asked for, so it may take its time.
+impl Router {
+    /// What can be read of a row, even if its table is no outbox.
+    pub fn remains_of_row<'a>(&mut self, table: &Table, row: &Tuple<'a>) -> Remains<'a> {
+        let mut remains = Remains { origin: table.name.clone(), ..Remains::default() };
+        if row.len() != table.parts.len() {
+            return remains;
+        }
+        for (part, value) in table.parts.iter().zip(row.values()) {
+            let (Some(part), Value::Text(value)) = (part, value) else { continue };
+            let text = || std::str::from_utf8(value).ok().filter(|text| !text.is_empty()).map(str::to_owned);
+            match part {
+                Part::Id => remains.id = text(),
+                Part::AggregateId => remains.key = text(),
+                Part::Payload => remains.payload = Some(value),
+                _ => {}
+            }
+        }
+        let row = table.columns.as_ref().ok().and_then(|columns| columns.read(row).ok());
+        remains.topic = row.and_then(|row| self.maker.topic_of(&row));
+        remains
+    }
+
+    /// What can be read of a message.
+    pub fn remains_of_message<'a>(&mut self, message: &LogicalMessage<'a>) -> Remains<'a> {
+        let (id, key) = message::identities(message.content, &self.maker.format);
+        let body = Body::read(message.content, &self.maker.format).ok();
+        let topic = body.and_then(|body| self.maker.topic_of(&&body));
+        Remains { origin: self.messages.clone(), id, key, topic, payload: Some(message.content) }
+    }
+}
+
 fn unpublishable(origin: &str, id: &str, reason: Reason) -> Box<Unpublishable> {
     Box::new(Unpublishable { table: origin.to_owned(), id: headers::shorten(id, 64), reason })
 }
@@ -265,6 +325,12 @@ impl Maker {
             self.headers.push(names::POSITION, transaction.position(ordinal).as_bytes());
         }
         Ok(Filled { id, key, payload: row.part(Part::Payload) })
+    }
+
+    /// The topic of a row that may lack anything else.
+    fn topic_of<'a>(&mut self, row: &impl Source<'a>) -> Option<String> {
+        self.fill_topic(row, row.required_text(Part::AggregateType).ok()?).ok()?;
+        Some(self.topic.clone())
     }
 
     fn fill_topic<'a>(&mut self, row: &impl Source<'a>, aggregate_type: &str) -> Result<(), Reason> {

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use super::{settings::MAX_IN_FLIGHT, transaction::POSITION_RECORD};
-use crate::progress::AckWindow;
+use crate::{outbox::dead_letter::names as dead_letter, progress::AckWindow};
 
 /// An event that the broker did not take.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -195,7 +195,7 @@ impl ProducerContext for Context {
                     Some(String::from_utf8_lossy(found).into_owned())
                 };
                 Failure {
-                    id: header(names::ID).unwrap_or_default(),
+                    id: header(names::ID).or_else(|| header(dead_letter::ID)).unwrap_or_default(),
                     topic: message.topic().to_owned(),
                     position: header(names::POSITION).unwrap_or_default(),
                     reason: telemetry::database::reason(error),

@@ -104,7 +104,15 @@ impl Found {
         if !self.was_found(place) {
             self.sent_again.insert(hash(place.key));
         }
-        if self.ids.is_empty() && place.commit > self.last || self.sent_again.len() > MOST_KEYS {
+        if self.sent_again.len() > MOST_KEYS {
+            *self = Self::default();
+        }
+        self.passed(place.commit);
+    }
+
+    /// The log has come to this transaction: what is before it need not be known any more.
+    pub fn passed(&mut self, commit: Lsn) {
+        if self.ids.is_empty() && commit > self.last {
             *self = Self::default();
         }
     }

@@ -55,6 +55,7 @@ pub struct Publisher {
     spans: Option<SendSpans>,
     drained: u64,
     queue_bytes: u64,
+    largest_message: usize,
     kafka: Kafka,
     transactions: Option<Transactions>,
 }
@@ -126,10 +127,15 @@ impl Publisher {
         let context = Context::new(Arc::clone(&shared));
         let producer = ThreadedProducer::from_config_and_context(&config, context).map_err(UnusableSettings::from)?;
         let spans = trace.then(SendSpans::default);
-        let queue_bytes = settings::queue_bytes(&config);
+        let (queue_bytes, largest_message) = (settings::queue_bytes(&config), settings::largest_message(&config));
         let (producer, kafka) = (Some(Arc::new(producer)), kafka.clone());
         let transactions = transactions.map(Transactions::new);
-        Ok(Self { producer, shared, spans, drained: 0, queue_bytes, kafka, transactions })
+        Ok(Self { producer, shared, spans, drained: 0, queue_bytes, largest_message, kafka, transactions })
+    }
+
+    /// The largest message that it takes, in bytes, with key and headers.
+    pub fn largest_message(&self) -> usize {
+        self.largest_message
     }
 
     /// Ends what an earlier relay of this slot has under way, and gives the position up to which its transactions hold
@@ -189,7 +195,14 @@ impl Publisher {
                     event.payload.map_or(0, <[u8]>::len)
                 )))
             }
-            Err((error, _)) => Err(Refused::Failed(telemetry::database::reason(&error))),
+            // Why an error is fatal is only said when asked.
+            Err((error, _)) => Err(Refused::Failed(match producer.client().fatal_error() {
+                Some((RDKafkaErrorCode::ClusterAuthorizationFailed, reason)) => {
+                    format!("{reason} (permit Write on the topics)")
+                }
+                Some((_, reason)) => reason,
+                None => telemetry::database::reason(&error),
+            })),
         }
     }
 

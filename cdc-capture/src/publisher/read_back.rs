@@ -13,7 +13,7 @@ use super::{
     found::{Found, Told},
     tail::{self, Look},
 };
-use crate::replication::Server;
+use crate::{outbox::dead_letter::names as dead_letter, replication::Server};
 
 /// Records from a partition's end in each round. Rarely is more in flight than the third allows for.
 const ROUNDS: [i64; 5] = [32, 1_024, 16_384, 131_072, 1_048_576];
@@ -61,8 +61,8 @@ impl Look for Seen<'_> {
             match header.key {
                 names::POSITION => position = text().and_then(|text| text.parse::<Position>().ok()),
                 names::ID => id = text(),
-                // By which Debezium's outbox router calls it.
-                "id" if id.is_none() => id = text(),
+                // As Debezium's outbox router calls it.
+                "id" | dead_letter::ID if id.is_none() => id = text(),
                 _ => {}
             }
         }

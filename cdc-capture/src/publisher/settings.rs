@@ -76,6 +76,12 @@ pub(super) fn queue_bytes(config: &ClientConfig) -> u64 {
     kbytes.map_or(u64::MAX, |kbytes| kbytes.saturating_mul(1024))
 }
 
+/// The largest message that the producer takes, in bytes, with key and headers.
+pub(super) fn largest_message(config: &ClientConfig) -> usize {
+    let bytes = config.get("message.max.bytes").and_then(|bytes| bytes.parse().ok()).unwrap_or(1_000_000_u64);
+    usize::try_from(bytes.min(queue_bytes(config))).unwrap_or(usize::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

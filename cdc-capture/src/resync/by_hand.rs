@@ -65,7 +65,7 @@ pub async fn resync(
     let capture = &settings.capture;
     let endpoints = Endpoint::all(&capture.database);
     let endpoints = endpoints.map_err(|error| replication::Error::Unavailable(error.to_string()))?;
-    let publisher = capture.publisher(LONGEST_DELIVERY, None);
+    let publisher = capture.publisher(capture.linger, LONGEST_DELIVERY, None);
     let publisher = publisher.map_err(|error| Error::Kafka(error.to_string()))?;
     if let Err(trouble) = publisher.reach(PATIENCE).await {
         publisher.discard().await;

@@ -169,7 +169,7 @@ impl Resync<'_> {
         if self.settings.delivery == Delivery::AtLeastOnce {
             return Ok(());
         }
-        let transactional = self.settings.publisher(LONGEST_DELIVERY, Some(server));
+        let transactional = self.settings.publisher(self.settings.linger, LONGEST_DELIVERY, Some(server));
         let transactional = transactional.map_err(|error| Error::Kafka(error.to_string()))?;
         std::mem::replace(publisher, transactional).discard().await;
         publisher.begin().await.map(drop).map_err(Error::Kafka)

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "clippy knows tests, but not what they call")]
 
+mod acls;
 mod check;
+mod dead_letter;
 mod delivery;
 mod failover;
 mod faults;

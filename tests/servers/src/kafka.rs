@@ -215,6 +215,19 @@ impl Kafka {
         Ok(answer.await?.is_ok_and(|metadata| !metadata.brokers().is_empty()))
     }
 
+    /// Runs one of Kafka's command line tools, by its main class, with `--bootstrap-server` before its arguments.
+    pub async fn tool(&self, class: &str, arguments: &[&str]) -> Result<()> {
+        const OUTPUT: &str = "tool.log";
+        let mut command = self.command(OUTPUT)?;
+        command.args(["-XX:TieredStopAtLevel=1", class, "--bootstrap-server", &self.bootstrap_servers()]);
+        command.args(arguments);
+        let status = Child::spawn(command, Signal::SIGKILL)?.wait().await?;
+        if !status.success() {
+            bail!("{class} failed ({status}):\n{}", self.scratch.tail(OUTPUT));
+        }
+        Ok(())
+    }
+
     fn configure(&self) -> Result<()> {
         let (port, controller) = (self.port, self.controller_port);
         let mut lines = String::new();

@@ -1,27 +1,18 @@
-//! An HTTP server that traces each request and drains at shutdown.
+//! An HTTP server that traces each request, bounds what a client can hold, and drains at shutdown.
+
+mod server;
 
 use axum::{
-    Router,
     extract::{MatchedPath, Request},
     http::{HeaderMap, HeaderName, HeaderValue},
     middleware::Next,
     response::Response,
 };
 use contracts::envelope::{TraceContext, names};
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, field::Empty};
 
-use crate::{shutdown, trace};
-
-/// Serves until the token is cancelled, then lets running requests end, for at most [`shutdown::GRACE`].
-///
-/// # Errors
-/// When the listener fails.
-pub async fn serve(listener: TcpListener, router: Router, shutdown: CancellationToken) -> std::io::Result<()> {
-    let server = axum::serve(listener, router).with_graceful_shutdown(shutdown.clone().cancelled_owned());
-    shutdown::within_grace(server.into_future(), &shutdown, shutdown::GRACE).await.unwrap_or(Ok(()))
-}
+use crate::trace;
+pub use server::serve;
 
 /// Middleware: one SERVER span a request, named and described by the OpenTelemetry HTTP conventions, continuing the
 /// caller's trace; the answer's `traceparent` says which trace it belongs to. The path's parameters, the query and the
