@@ -1,6 +1,6 @@
 //! The `cdc-capture` program: reads the flags, wires, runs.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use anyhow::Context;
 use cdc_capture::settings::{Cli, Command, RunSettings};
@@ -8,8 +8,17 @@ use clap::Parser;
 use telemetry::{health::Health, logs, metrics::Metrics, settings::refuse, shutdown};
 use tokio::net::TcpListener;
 
-#[tokio::main]
-async fn main() -> anyhow::Result<ExitCode> {
+/// How long threads that wait for the cluster are waited for at the end. Nothing depends on them any more.
+const STRAGGLERS: Duration = Duration::from_secs(1);
+
+fn main() -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    let code = runtime.block_on(command());
+    runtime.shutdown_timeout(STRAGGLERS);
+    code
+}
+
+async fn command() -> anyhow::Result<ExitCode> {
     match Cli::parse().command {
         Command::Run(args) => match args.check() {
             Ok(settings) => run(settings).await,

@@ -24,6 +24,10 @@ use crate::{
     resync, slot,
 };
 
+/// A transaction is open, and an event lingers, for no larger a part of the time in which an event must be delivered, or
+/// the stream would be given up as one that is stuck.
+const PART_OF_DELIVERY: u32 = 16;
+
 /// What `run` needs to know.
 #[derive(Clone)]
 pub struct Settings {
@@ -85,24 +89,31 @@ impl Settings {
         longest_delivery: Duration,
         server: Option<&Server>,
     ) -> Result<Publisher, UnusableSettings> {
-        let transactions = server.and_then(|server| self.transactions(server));
+        let delivery = publisher::delivery(&self.kafka, longest_delivery);
+        let transactions = server.and_then(|server| self.transactions(server, delivery));
+        // What is handed over last waits for it a second time, and with it the others' acknowledgement.
+        let linger = transactions.as_ref().map_or(linger, |_| linger.min(delivery / PART_OF_DELIVERY));
         Publisher::new(&self.kafka, linger, longest_delivery, self.trace, transactions)
     }
 
     /// The slot's transactions. Slots of different servers may have the same name, so their identifier is part of theirs.
-    fn transactions(&self, server: &Server) -> Option<TransactionSettings> {
+    fn transactions(&self, server: &Server, delivery: Duration) -> Option<TransactionSettings> {
         let Delivery::Transactional { position_topic, commit_interval } = &self.delivery else { return None };
         Some(TransactionSettings {
             id: format!("cdc-capture-{}-{}", server.system, self.slot),
             topic: self.kafka.topic(position_topic),
-            longest: *commit_interval,
+            longest: (*commit_interval).min(delivery / PART_OF_DELIVERY),
         })
     }
 
     /// What makes events of this server's rows.
     pub(crate) fn router(&self, server: &Server) -> Router {
         let source = self.source.clone().unwrap_or_else(|| format!("/{}", server.database));
-        Router::new(self.format.clone(), self.kafka.topic_prefix.clone(), source)
+        let positions = match &self.delivery {
+            Delivery::AtLeastOnce => None,
+            Delivery::Transactional { position_topic, .. } => Some(self.kafka.topic(position_topic)),
+        };
+        Router::new(self.format.clone(), self.kafka.topic_prefix.clone(), source).reserving(positions)
     }
 }
 

@@ -19,12 +19,13 @@ pub(super) struct KafkaWatch<'a> {
     probe: Option<Later<Result<(), String>>>,
     advanced: Instant,
     stalled: bool,
-    topic_trouble: Option<String>,
+    /// What nothing can be sent without.
+    lacks: Option<String>,
 }
 
 impl<'a> KafkaWatch<'a> {
     pub(super) fn new(part: &'a Part) -> Self {
-        Self { part, probe: None, advanced: Instant::now(), stalled: false, topic_trouble: None }
+        Self { part, probe: None, advanced: Instant::now(), stalled: false, lacks: None }
     }
 
     /// The client complains; `probe` will tell whether the cluster answers.
@@ -54,13 +55,25 @@ impl<'a> KafkaWatch<'a> {
 
     /// Word about a topic has come.
     pub(super) fn topic(&mut self, topic: &str, state: &TopicState) {
-        self.topic_trouble = match state {
+        self.lacks = match state {
             TopicState::There(_) => None,
             TopicState::Missing(reason) => {
                 Some(format!("Kafka: topic {topic}: {reason}: create it or permit writing to it"))
             }
             TopicState::Unknown(reason) => Some(format!("Kafka: topic {topic}: {reason}")),
         };
+        self.is_well();
+    }
+
+    /// Nothing can be sent before the cluster has done this.
+    pub(super) fn waits_for(&mut self, what: &str) {
+        self.lacks = Some(format!("Kafka: waits for {what}"));
+        self.is_well();
+    }
+
+    /// The cluster has done it.
+    pub(super) fn has_waited(&mut self) {
+        self.lacks = None;
         self.is_well();
     }
 
@@ -82,11 +95,11 @@ impl<'a> KafkaWatch<'a> {
         }
     }
 
-    /// The cluster answers; all is well unless a topic is missing.
+    /// The cluster answers; all is well unless something is missing.
     fn is_well(&self) {
-        match &self.topic_trouble {
+        match &self.lacks {
             None => self.part.ready(),
-            Some(trouble) => self.part.not_ready(trouble),
+            Some(reason) => self.part.not_ready(reason),
         }
     }
 }

@@ -222,7 +222,7 @@ impl Capture {
         let format = &self.settings.format;
         let state = self.free_slot(&mut connection, &server, publisher).await?;
         let messages = format.message_prefix.is_some();
-        let stream = connection.start(slot, publication, messages, state.confirmed, state.wal_sender_timeout).await?;
+        let stream = connection.start(slot, publication, messages, &state).await?;
         Ok((stream, server))
     }
 

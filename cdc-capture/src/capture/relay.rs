@@ -116,10 +116,14 @@ impl<'a> Relay<'a> {
     }
 
     /// Takes up the position that was committed to Kafka last, by a transaction that held all events before it too. Whether
-    /// it says something of what this stream will give: not when it is older, or of another server or timeline.
-    pub(super) fn was_committed(&mut self, last: &Position) -> bool {
+    /// it says something of what this stream will give: not when it is older, or of another server or timeline. Nor when
+    /// the log, which reaches to `log_end`, has not come so far: the server has lost some of it then, and writes another.
+    pub(super) fn was_committed(&mut self, last: &Position, log_end: Lsn) -> bool {
         let is_ours = (last.system, last.timeline) == (self.server.system, self.server.timeline);
-        let counts = is_ours && last.commit >= self.progress.confirmable();
+        if is_ours && last.commit >= log_end {
+            tracing::warn!(position = %last, %log_end, "Kafka has events beyond the end of the log: the server went back");
+        }
+        let counts = is_ours && (self.progress.confirmable()..log_end).contains(&last.commit);
         self.committed = counts.then_some((last.commit, last.ordinal));
         counts
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use contracts::envelope::{Lsn, Position};
 use telemetry::{CancellationToken, backoff::Backoff};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{
     Parts,
@@ -31,6 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const SETTLING: Duration = Duration::from_millis(1);
 /// How long what is in flight may take at the end, and then the last confirmation.
 const FLUSH: Duration = Duration::from_secs(6);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 const GOODBYE: Duration = Duration::from_secs(2);
 
 /// Why a stream has ended.
@@ -157,7 +158,10 @@ impl<'a> Session<'a> {
                 Wake::StatusDue => self.report().await?,
                 Wake::KafkaChanged => self.kafka_changed()?,
                 Wake::KafkaProbed(answer) => self.kafka.answered(answer, || probe(&self.relay)),
-                Wake::CommitDue => self.commit()?,
+                Wake::CommitDue => {
+                    self.commit()?;
+                    self.make_room()?;
+                }
                 Wake::Begun(last) => self.begun(last.map_err(Error::Kafka)?)?,
                 Wake::TopicLookedUp(state) => self.topic_looked_up(state)?,
                 Wake::TryAgain => self.resume()?,
@@ -346,20 +350,21 @@ impl<'a> Session<'a> {
     /// What another had under way is void.
     fn begun(&mut self, last: Option<Position>) -> Result<(), Error> {
         match &last {
-            Some(last) if self.relay.was_committed(last) => {
+            Some(last) if self.relay.was_committed(last, self.stream.wal_end()) => {
                 tracing::info!(position = %last, "Kafka holds all events up to here");
             }
             Some(last) => tracing::info!(position = %last, "the last transaction's position is of no use here"),
             None => {}
         }
         self.begun = true;
+        self.kafka.has_waited();
         self.resume()
     }
 
     fn topic_looked_up(&mut self, state: TopicState) -> Result<(), Error> {
         let Waiting::ForTopic(topic, _) = std::mem::replace(&mut self.waiting, Waiting::No) else { return Ok(()) };
         if !self.begun && matches!(state, TopicState::There(_)) {
-            self.kafka.topic(&topic, &state);
+            self.kafka.waits_for("the end of an earlier relay's transactions");
             self.waiting = Waiting::ToBegin(Box::pin(self.relay.publisher.begin()));
             return Ok(());
         }
@@ -429,17 +434,21 @@ impl<'a> Session<'a> {
     /// Waits, within bounds, for what is in flight, and tells the server the last position.
     pub(super) async fn finish(mut self) -> Result<(), Error> {
         let deadline = Instant::now() + FLUSH;
-        self.settle()?;
-        while self.relay.progress.in_flight() > 0 {
+        loop {
             self.commit()?;
-            if timeout_at(deadline, self.relay.publisher.changed()).await.is_err() {
-                tracing::warn!(
-                    events = self.relay.progress.in_flight(),
-                    "not acknowledged in time; they will be repeated"
-                );
+            self.settle()?;
+            let in_flight = self.relay.progress.in_flight();
+            if in_flight == 0 {
                 break;
             }
-            self.settle()?;
+            if Instant::now() > deadline {
+                tracing::warn!(events = in_flight, "not acknowledged in time; they will be repeated");
+                // Not beside another relay, which can have the slot in a moment.
+                self.relay.publisher.purge();
+                break;
+            }
+            // The client may free its queue without a word, too.
+            _ = timeout(LOOK_EVERY, self.relay.publisher.changed()).await;
         }
         self.count();
         self.stream.finish(GOODBYE).await?;
@@ -450,6 +459,8 @@ impl<'a> Session<'a> {
     /// Gives up the stream, for this reason, and drops what the producer holds. Gives whether something was learnt by it,
     /// so that it may go better at once.
     pub(super) async fn abandon(mut self, error: &Error) -> bool {
+        // Before another can have the slot: a look-up that is under way may keep the producer alive for a while.
+        self.relay.publisher.purge();
         drop(self.stream);
         let learnt = matches!(error, Error::Undelivered(failure) if self.relay.learn(failure));
         self.relay.publisher.discard().await;

@@ -87,6 +87,9 @@ pub enum Reason {
     /// The topic that the template makes of it is none.
     #[error("{0:?} is not a topic's name (1 to 249 of a-z A-Z 0-9 . _ -)")]
     Topic(String),
+    /// The topic is one that the relay keeps for itself.
+    #[error("the topic {0:?} is the relay's own")]
+    Reserved(String),
     /// A message's content cannot be read.
     #[error("the message: {0}")]
     Body(String),
@@ -107,7 +110,7 @@ impl Reason {
         match self {
             Self::Table(_) => "table",
             Self::Shape { .. } | Self::Empty(_) | Self::Value(..) => "column",
-            Self::Topic(_) => "topic",
+            Self::Topic(_) | Self::Reserved(_) => "topic",
             Self::Body(_) => "message",
             Self::NotTransactional => "not_transactional",
             Self::TooLarge(_) => "too_large",
@@ -186,6 +189,7 @@ struct Maker {
     format: Format,
     prefix: String,
     source: String,
+    reserved: Option<String>,
     topic: String,
     scratch: String,
     headers: HeaderList,
@@ -196,8 +200,15 @@ impl Router {
     pub fn new(format: Format, prefix: String, source: String) -> Self {
         let messages = format!("messages {:?}", format.message_prefix.as_deref().unwrap_or_default());
         let (topic, scratch, headers) = (String::new(), String::new(), HeaderList::default());
-        let maker = Maker { format, prefix, source, topic, scratch, headers };
+        let maker = Maker { format, prefix, source, reserved: None, topic, scratch, headers };
         Self { maker, messages, body: Body::default() }
+    }
+
+    /// Lets no event go to this topic, named with its prefix.
+    #[must_use]
+    pub fn reserving(mut self, topic: Option<String>) -> Self {
+        self.maker.reserved = topic;
+        self
     }
 
     /// A table, as this router sees it.
@@ -348,7 +359,13 @@ impl Maker {
                 }
             });
         }
-        if topic::is_legal(&self.topic) { Ok(()) } else { Err(Reason::Topic(headers::shorten(&self.topic, 64))) }
+        if !topic::is_legal(&self.topic) {
+            return Err(Reason::Topic(headers::shorten(&self.topic, 64)));
+        }
+        if self.reserved.as_ref() == Some(&self.topic) {
+            return Err(Reason::Reserved(self.topic.clone()));
+        }
+        Ok(())
     }
 
     /// The headers of a CloudEvent in Kafka's binary mode.

@@ -194,12 +194,15 @@ impl ProducerContext for Context {
                     let found = message.headers()?.iter().find(|header| header.key == name)?.value?;
                     Some(String::from_utf8_lossy(found).into_owned())
                 };
+                let is_position = number == POSITION_RECORD;
+                let id = header(names::ID).or_else(|| header(dead_letter::ID));
                 Failure {
-                    id: header(names::ID).or_else(|| header(dead_letter::ID)).unwrap_or_default(),
+                    id: if is_position { "with the position".to_owned() } else { id.unwrap_or_default() },
                     topic: message.topic().to_owned(),
                     position: header(names::POSITION).unwrap_or_default(),
                     reason: telemetry::database::reason(error),
-                    is_unpublishable: matches!(
+                    // No row is to blame for the position's record.
+                    is_unpublishable: !is_position && matches!(
                         error.rdkafka_error_code(),
                         Some(
                             RDKafkaErrorCode::MessageSizeTooLarge

@@ -370,10 +370,11 @@ impl Publisher {
         }
     }
 
-    /// Gives up what was not sent yet.
+    /// Gives up what is not acknowledged: what was not sent yet is not sent any more, and nothing is tried again.
     pub fn purge(&self) {
         if let Some(producer) = &self.producer {
-            producer.purge(PurgeConfig::default().queue());
+            // Without waiting for the threads that send, which may be looking a host's name up.
+            producer.purge(PurgeConfig::default().queue().inflight().non_blocking());
         }
     }
 

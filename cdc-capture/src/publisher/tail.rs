@@ -21,6 +21,9 @@ const FETCH: u32 = 1 << 20;
 /// How long the cluster may say nothing.
 const SILENCE: Duration = Duration::from_secs(5);
 
+/// How often it is asked whether a transaction has ended.
+const ASK_EVERY: Duration = Duration::from_millis(50);
+
 /// Who looks at the records.
 pub(super) trait Look {
     /// A record, of which those of one round come in their order. Whether nothing before this round is needed of its
@@ -98,6 +101,29 @@ pub(super) fn read(
     Ok(tails.values().all(|tail| tail.done))
 }
 
+/// Waits, for at most `patience`, until each transaction has ended that has written to the topic by now, and says whether
+/// they have: committed records behind an open one are not given to anybody. Blocks.
+///
+/// # Errors
+/// When the topic's ends cannot be asked for.
+pub(super) fn until_committed(kafka: &Kafka, topic: &str, patience: Duration) -> Result<bool, String> {
+    let (all, committed) = (consumer_of(kafka, FETCH, "read_uncommitted")?, consumer(kafka, FETCH)?);
+    let end = |of: &BaseConsumer<Quiet>, partition| {
+        of.fetch_watermarks(topic, partition, SILENCE).map(|(_, end)| end).map_err(|error| error.to_string())
+    };
+    let deadline = Instant::now() + patience;
+    for partition in partitions_of(&all, topic)? {
+        let written = end(&all, partition)?;
+        while end(&committed, partition)? < written {
+            if Instant::now() > deadline {
+                return Ok(false);
+            }
+            std::thread::sleep(ASK_EVERY);
+        }
+    }
+    Ok(true)
+}
+
 fn partitions_of(consumer: &BaseConsumer<Quiet>, topic: &str) -> Result<Vec<i32>, String> {
     let metadata = consumer.fetch_metadata(Some(topic), SILENCE).map_err(|error| error.to_string())?;
     let found = metadata.topics().iter().find(|found| found.name() == topic).ok_or("no answer about the topic")?;
@@ -109,6 +135,10 @@ fn partitions_of(consumer: &BaseConsumer<Quiet>, topic: &str) -> Result<Vec<i32>
 
 /// A client that reads what is committed, of the partitions that it is told, and of each so many bytes at once.
 pub(crate) fn consumer(kafka: &Kafka, fetch: u32) -> Result<BaseConsumer<Quiet>, String> {
+    consumer_of(kafka, fetch, "read_committed")
+}
+
+fn consumer_of(kafka: &Kafka, fetch: u32, isolation: &str) -> Result<BaseConsumer<Quiet>, String> {
     let mut config = ClientConfig::new();
     config.set("client.id", "cdc-capture");
     kafka.set_properties(&mut config);
@@ -119,7 +149,7 @@ pub(crate) fn consumer(kafka: &Kafka, fetch: u32) -> Result<BaseConsumer<Quiet>,
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
         .set("enable.partition.eof", "true")
-        .set("isolation.level", "read_committed")
+        .set("isolation.level", isolation)
         .set("auto.offset.reset", "error")
         .set("fetch.wait.max.ms", "5")
         .set("fetch.queue.backoff.ms", "5")

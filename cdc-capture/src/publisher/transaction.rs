@@ -32,6 +32,8 @@ const SOON: Duration = Duration::from_millis(5);
 const FEW: u64 = 256;
 /// The most events of a transaction. What is remembered of each until the commit is bounded by it.
 const MOST: u64 = 65_536;
+/// How long the producer may take to free its queue, which it does without a word.
+const SETTLING: Duration = Duration::from_millis(1);
 /// How long the cluster may take to end the transactions of an earlier relay, or to commit.
 const PATIENCE: Duration = Duration::from_secs(15);
 
@@ -108,9 +110,13 @@ impl Transactions {
         self.position = Some(position);
     }
 
-    /// When the open transaction, if there is one, should be closed; `next` is the first event that was not taken.
+    /// When [`Self::close`] should be called, if a transaction is open; `next` is the first event that was not taken.
     pub(super) fn due(&self, next: u64) -> Option<Instant> {
-        let Phase::Open { since, first } = self.phase else { return None };
+        let (since, first) = match self.phase {
+            Phase::Open { since, first } => (since, first),
+            Phase::Closing { recorded: false, .. } => return Some(Instant::now() + SETTLING),
+            Phase::None | Phase::Closing { .. } | Phase::Committing { .. } => return None,
+        };
         let events = next - first;
         Some(match events {
             MOST.. => since,
@@ -124,12 +130,15 @@ impl Transactions {
         matches!(self.phase, Phase::Closing { .. } | Phase::Committing { .. })
     }
 
-    /// Takes no further event into the open transaction.
+    /// Takes no further event into the open transaction, and sends its position as soon as there is room for it.
     pub(super) fn close(&mut self, producer: &Handle, shared: &Shared, next: u64) -> Result<(), String> {
-        if let Phase::Open { .. } = self.phase {
-            shared.position_unwritten();
-            self.phase = Phase::Closing { upto: next, recorded: self.record(producer)? };
-        }
+        let upto = match self.phase {
+            Phase::Open { .. } => next,
+            Phase::Closing { upto, recorded: false } => upto,
+            Phase::None | Phase::Closing { .. } | Phase::Committing { .. } => return Ok(()),
+        };
+        shared.position_unwritten();
+        self.phase = Phase::Closing { upto, recorded: self.record(producer)? };
         Ok(())
     }
 
@@ -153,10 +162,8 @@ impl Transactions {
             Phase::Open { .. } => {}
             Phase::Closing { upto, recorded } => {
                 let upto = *upto;
-                if !*recorded {
-                    let recorded = self.record(producer)?;
-                    self.phase = Phase::Closing { upto, recorded };
-                } else if delivered >= upto && (self.position.is_none() || shared.is_position_written()) {
+                let is_written = *recorded && (self.position.is_none() || shared.is_position_written());
+                if is_written && delivered >= upto {
                     self.phase = Phase::Committing { upto, outcome: commit(producer, shared) };
                 }
             }
@@ -198,10 +205,20 @@ pub(super) fn begin(
     patiently(|patience| producer.init_transactions(patience))?;
     let mut last = Last { id: &settings.id, position: None };
     let topic = &settings.topic;
+    // What lies behind another slot's open transaction is not read.
+    if !tail::until_committed(kafka, topic, PATIENCE).map_err(|reason| unreadable(topic, &reason))? {
+        return Err(format!(
+            "topic {topic}: another transaction is open on it, which ends by itself within its transaction.timeout.ms"
+        ));
+    }
     match tail::read(kafka, topic, None, &ROUNDS, &mut last) {
         Ok(_) => Ok(last.position),
-        Err(reason) => Err(format!("topic {topic}: cannot be read: {reason} (permit reading it)")),
+        Err(reason) => Err(unreadable(topic, &reason)),
     }
+}
+
+fn unreadable(topic: &str, reason: &str) -> String {
+    format!("topic {topic}: cannot be read: {reason} (create it or permit reading it)")
 }
 
 /// The last position of one slot among those of others.

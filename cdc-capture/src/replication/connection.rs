@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use contracts::envelope::Lsn;
 use futures::{SinkExt, StreamExt};
 use pgwire::{
     error::ErrorInfo,
@@ -11,7 +10,7 @@ use pgwire::{
 };
 use tokio::time::timeout;
 
-use super::{Endpoint, Error, Stream, startup::ReplicationStartup};
+use super::{Endpoint, Error, Slot, Stream, startup::ReplicationStartup};
 use crate::names::{PublicationName, SlotName, quote_identifier};
 
 /// How long connecting or a statement may take.
@@ -138,8 +137,7 @@ impl Connection {
         slot: &SlotName,
         publication: &PublicationName,
         messages: bool,
-        confirmed: Lsn,
-        wal_sender_timeout: Option<Duration>,
+        state: &Slot,
     ) -> Result<Stream, Error> {
         // 0/0 means "where the slot is": the server's position wins in any case.
         let statement = format!(
@@ -164,7 +162,7 @@ impl Connection {
         timeout(PATIENCE, starting)
             .await
             .unwrap_or_else(|_| Err(Error::Unavailable(format!("streaming did not start within {PATIENCE:?}"))))?;
-        Ok(Stream::new(self.client, confirmed, wal_sender_timeout))
+        Ok(Stream::new(self.client, state))
     }
 }
 

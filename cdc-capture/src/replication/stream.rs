@@ -21,7 +21,7 @@ use pgwire::{
 };
 use tokio::time::{Instant, timeout};
 
-use super::{Error, Frame, frame::status};
+use super::{Error, Frame, Slot, frame::status};
 
 /// Confirmations are sent at most this often.
 const CONFIRM_EVERY: Duration = Duration::from_millis(100);
@@ -45,12 +45,12 @@ pub struct Stream {
 }
 
 impl Stream {
-    pub(super) fn new(client: PgWireClient, confirmed: Lsn, wal_sender_timeout: Option<Duration>) -> Self {
-        let limit = wal_sender_timeout.unwrap_or(DEFAULT_TIMEOUT);
+    pub(super) fn new(client: PgWireClient, slot: &Slot) -> Self {
+        let limit = slot.wal_sender_timeout.unwrap_or(DEFAULT_TIMEOUT);
         Self {
             client,
-            confirmed,
-            wal_end: confirmed,
+            confirmed: slot.confirmed,
+            wal_end: slot.log_end.max(slot.confirmed),
             unreported: false,
             status_sent: Instant::now(),
             status_every: (limit / 5).min(STATUS_AT_LEAST_EVERY),

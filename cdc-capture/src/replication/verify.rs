@@ -15,6 +15,8 @@ use crate::{
 pub struct Slot {
     /// What the server has as confirmed: streaming starts there.
     pub confirmed: Lsn,
+    /// How far the server's log reaches.
+    pub log_end: Lsn,
     /// The server's process that streams it to another relay.
     pub active_pid: Option<i32>,
     /// The server's `wal_sender_timeout`; `None` when it is switched off.
@@ -33,7 +35,8 @@ pub async fn verify(
     format: &Format,
 ) -> Result<Slot, Error> {
     let mut findings = Vec::new();
-    let settings = "SELECT current_setting('wal_level'), setting, current_setting('server_version_num')
+    let settings = "SELECT current_setting('wal_level'), setting, current_setting('server_version_num'),
+            pg_current_wal_flush_lsn()
         FROM pg_settings WHERE name = 'wal_sender_timeout'";
     let settings = connection.query(settings).await?;
     let setting = |at: usize| settings.first().and_then(|row| row.get(at)?.as_deref()).unwrap_or_default();
@@ -49,10 +52,13 @@ pub async fn verify(
         ));
     }
     let wal_sender_timeout = setting(1).parse().ok().filter(|millis| *millis > 0).map(Duration::from_millis);
+    let log_end = setting(3).parse().unwrap_or_default();
 
     verify_publication(connection, publication, format, &mut findings).await?;
     match verify_slot(connection, server, slot, &mut findings).await? {
-        Ok((confirmed, active_pid)) if findings.is_empty() => Ok(Slot { confirmed, active_pid, wal_sender_timeout }),
+        Ok((confirmed, active_pid)) if findings.is_empty() => {
+            Ok(Slot { confirmed, log_end, active_pid, wal_sender_timeout })
+        }
         Err(lost) if findings.is_empty() => Err(Error::LostSlot(lost)),
         there_or_lost => {
             findings.extend(there_or_lost.err());

@@ -20,4 +20,5 @@ mod set_up;
 mod slot;
 mod soak;
 mod standby;
+mod transaction_faults;
 mod transactional;

@@ -11,23 +11,26 @@ use crate::{
     restart::take_over_from_a_stopped_one,
 };
 
-const POSITIONS: &str = "cdc-capture-positions";
+pub(crate) const POSITIONS: &str = "cdc-capture-positions";
 
-async fn outbox(purpose: &str) -> Outbox {
-    let outbox = Outbox::create(purpose).await;
+pub(crate) async fn outbox(purpose: &str) -> Outbox {
+    with_positions(Outbox::create(purpose).await).await
+}
+
+pub(crate) async fn with_positions(outbox: Outbox) -> Outbox {
     let (bootstrap, topic) = (&outbox.kafka.bootstrap_servers, outbox.kafka.topic(POSITIONS));
     topics::create(bootstrap, &topic, 1, &[("cleanup.policy", "compact")]).await.unwrap();
     outbox
 }
 
-fn settings(outbox: &Outbox) -> Settings {
+pub(crate) fn settings(outbox: &Outbox) -> Settings {
     let mut settings = outbox.settings();
     settings.delivery =
         Delivery::Transactional { position_topic: POSITIONS.to_owned(), commit_interval: Duration::from_millis(100) };
     settings
 }
 
-fn environment(outbox: &Outbox) -> Vec<(&str, &str)> {
+pub(crate) fn environment(outbox: &Outbox) -> Vec<(&str, &str)> {
     let mut environment = outbox.environment();
     environment.push(("DELIVERY", "transactional"));
     environment
