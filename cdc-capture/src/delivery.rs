@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use telemetry::settings::Problems;
+use telemetry::{kafka::Kafka, settings::Problems};
 
 use crate::outbox::is_topic_name;
 
@@ -20,6 +20,16 @@ pub enum Delivery {
         /// The longest time that a transaction is open; less, where events must be delivered sooner.
         commit_interval: Duration,
     },
+}
+
+impl Delivery {
+    /// The topic of the positions, without the installation's prefix, if there is one.
+    pub fn position_topic(&self) -> Option<&str> {
+        match self {
+            Self::AtLeastOnce => None,
+            Self::Transactional { position_topic, .. } => Some(position_topic),
+        }
+    }
 }
 
 /// How events reach Kafka, as a flag says it.
@@ -50,13 +60,15 @@ pub struct DeliveryArgs {
 
 impl DeliveryArgs {
     /// Checks the flags, noting each problem.
-    pub(crate) fn check(self, problems: &mut Problems) -> Option<Delivery> {
+    pub(crate) fn check(self, kafka: Option<&Kafka>, problems: &mut Problems) -> Option<Delivery> {
         let interval = problems.parse::<u64>("--commit-interval-ms / COMMIT_INTERVAL_MS", &self.commit_interval_ms)?;
         if !(1..=2_500).contains(&interval) {
             problems.add("--commit-interval-ms / COMMIT_INTERVAL_MS", "expected 1 to 2500");
         }
-        if !is_topic_name(&self.position_topic) {
-            problems.add("--position-topic / POSITION_TOPIC", "is not a topic's name (1 to 249 of a-z A-Z 0-9 . _ -)");
+        let topic = &self.position_topic;
+        if !is_topic_name(topic) || kafka.is_some_and(|kafka| !is_topic_name(&kafka.topic(topic))) {
+            let expected = "is not a topic's name (with the prefix 1 to 249 of a-z A-Z 0-9 . _ -)";
+            problems.add("--position-topic / POSITION_TOPIC", format!("{topic:?} {expected}"));
         }
         Some(match self.delivery {
             DeliveryMode::AtLeastOnce => Delivery::AtLeastOnce,

@@ -40,8 +40,8 @@ pub(crate) struct CaptureMetrics {
 pub(crate) struct DeadLetterMetric(Family<Vec<(&'static str, &'static str)>, Counter>);
 
 impl DeadLetterMetric {
-    pub(crate) fn count(&self, class: &'static str) {
-        self.0.get_or_create(&vec![("reason", class)]).inc();
+    pub(crate) fn count(&self, class: &'static str, rows: u64) {
+        self.0.get_or_create(&vec![("reason", class)]).inc_by(rows);
     }
 }
 

@@ -109,10 +109,7 @@ impl Settings {
     /// What makes events of this server's rows.
     pub(crate) fn router(&self, server: &Server) -> Router {
         let source = self.source.clone().unwrap_or_else(|| format!("/{}", server.database));
-        let positions = match &self.delivery {
-            Delivery::AtLeastOnce => None,
-            Delivery::Transactional { position_topic, .. } => Some(self.kafka.topic(position_topic)),
-        };
+        let positions = self.delivery.position_topic().map(|topic| self.kafka.topic(topic));
         Router::new(self.format.clone(), self.kafka.topic_prefix.clone(), source).reserving(positions)
     }
 }
@@ -289,7 +286,6 @@ impl RunArgs {
         if self.source.as_deref() == Some("") {
             problems.add("--source / SOURCE", "is empty");
         }
-        let delivery = self.delivery.check(&mut problems);
         let admin_listen = problems.parse("--admin-listen / ADMIN_LISTEN", &self.admin_listen);
         let kafka = self.kafka.check(&mut problems);
         if let Some(kafka) = &kafka {
@@ -301,6 +297,11 @@ impl RunArgs {
                 let expected = "is not a topic's name (with the prefix 1 to 249 of a-z A-Z 0-9 . _ -)";
                 problems.add("--dead-letter-topic / DEAD_LETTER_TOPIC", format!("{topic:?} {expected}"));
             }
+        }
+        let delivery = self.delivery.check(kafka.as_ref(), &mut problems);
+        let positions = delivery.as_ref().and_then(Delivery::position_topic);
+        if positions.is_some() && positions == self.dead_letter_topic.as_deref() {
+            problems.add("--dead-letter-topic / DEAD_LETTER_TOPIC", "is that of the positions (--position-topic)");
         }
         self.logs.check(&mut problems);
         let settings = || {

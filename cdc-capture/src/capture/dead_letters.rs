@@ -142,7 +142,7 @@ impl DeadLetters {
         let event = letter.event(topic);
         publisher.send(number, &event)?;
         self.suspects.sent(topic, (commit, ordinal));
-        self.metric.count(reason.class());
+        self.metric.count(reason.class(), 1);
         if let Some(untold) = self.told.one_more() {
             let Event { origin: table, id, .. } = event;
             tracing::warn!(table, id, %position, topic, untold, "a row was set aside: {reason}");

@@ -50,6 +50,9 @@ impl Capture {
                 tracing::warn!(slot = %self.settings.slot, "resync: {done}");
                 self.metrics.resyncs.inc();
                 self.metrics.resync_events.inc_by(done.published);
+                for (class, rows) in done.set_aside {
+                    self.metrics.dead_letters.count(class, rows);
+                }
                 self.refused = None;
                 return Duration::ZERO;
             }

@@ -61,13 +61,30 @@ async fn check_all(settings: &Settings, mut topics: BTreeSet<String>, report: &m
     if let Some(topic) = &settings.dead_letter_topic {
         check_dead_letter_topic(settings, &admin, &settings.kafka.topic(topic), report).await;
     }
+    if let Some(topic) = settings.delivery.position_topic() {
+        check_position_topic(settings, &admin, &settings.kafka.topic(topic), report).await;
+    }
+}
+
+async fn check_position_topic(settings: &Settings, admin: &Admin, topic: &str, report: &mut Report) {
+    check_topic(settings, admin, topic, report).await;
+    if let Ok(Shape { partitions: 2.., .. }) = shape(admin, topic).await {
+        report.warning(
+            format!("position topic {topic} has several partitions, so an old position may be read when more are added"),
+            "create it with one partition",
+        );
+    }
+    if policy(admin, topic).await.is_some_and(|policy| !policy.contains("compact")) {
+        report.warning(
+            format!("position topic {topic} is not compacted, so it keeps each transaction's position"),
+            "set cleanup.policy=compact",
+        );
+    }
 }
 
 async fn check_dead_letter_topic(settings: &Settings, admin: &Admin, topic: &str, report: &mut Report) {
     check_topic(settings, admin, topic, report).await;
-    let Ok(configuration) = describe(admin, ResourceSpecifier::Topic(topic)).await else { return };
-    let policy = configuration.get("cleanup.policy").and_then(|entry| entry.value.as_deref()).unwrap_or_default();
-    if policy.contains("compact") {
+    if policy(admin, topic).await.is_some_and(|policy| policy.contains("compact")) {
         report.warning(
             format!("dead-letter topic {topic} is compacted, so of each aggregate only the last dead letter stays"),
             "set cleanup.policy=delete",
@@ -190,6 +207,12 @@ async fn shape(admin: &Admin, topic: &str) -> Result<Shape, String> {
     }
     let replicas = found.partitions().iter().map(|partition| partition.replicas().len()).min();
     Ok(Shape { partitions: found.partitions().len(), replicas: replicas.unwrap_or_default() })
+}
+
+/// How a topic is cleaned up, if that may be known.
+async fn policy(admin: &Admin, topic: &str) -> Option<String> {
+    let configuration = describe(admin, ResourceSpecifier::Topic(topic)).await.ok()?;
+    configuration.get("cleanup.policy")?.value.clone()
 }
 
 async fn describe(admin: &Admin, resource: ResourceSpecifier<'_>) -> Result<ConfigResource, String> {

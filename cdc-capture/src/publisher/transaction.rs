@@ -255,6 +255,9 @@ fn reason(error: &KafkaError) -> String {
         Some(RDKafkaErrorCode::Fenced | RDKafkaErrorCode::ProducerFenced | RDKafkaErrorCode::InvalidProducerEpoch) => {
             "another relay of this slot has begun: this one's transaction is void".to_owned()
         }
+        Some(RDKafkaErrorCode::TransactionalIdAuthorizationFailed) => {
+            format!("{} (permit Write on the transactional id cdc-capture-…)", telemetry::database::reason(error))
+        }
         _ => format!("transaction: {}", telemetry::database::reason(error)),
     }
 }

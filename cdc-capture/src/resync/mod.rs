@@ -26,6 +26,7 @@ pub use by_hand::{Args, Settings, resync};
 pub use error::{Error, Refusal};
 
 use std::{
+    collections::BTreeMap,
     fmt,
     sync::{
         Arc,
@@ -35,7 +36,7 @@ use std::{
 };
 
 use chrono::Utc;
-use contracts::envelope::Lsn;
+use contracts::envelope::{Lsn, Position};
 use telemetry::CancellationToken;
 use tokio::time::Instant;
 use tokio_postgres::Client;
@@ -73,6 +74,8 @@ pub struct Done {
     pub rows: u64,
     /// Those that were published.
     pub published: u64,
+    /// Those of them that could not be published and were set aside, by the kind of reason.
+    pub set_aside: BTreeMap<&'static str, u64>,
     /// Those that Kafka had.
     pub found: u64,
     /// What is missing all the same.
@@ -81,9 +84,13 @@ pub struct Done {
 
 impl fmt::Display for Done {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { from, aggregates, rows, published, found, gaps, .. } = self;
+        let Self { from, aggregates, rows, published, set_aside, found, gaps, .. } = self;
         write!(f, "the new slot begins at {from}; {rows} rows of {aggregates} aggregates read, ")?;
-        write!(f, "{published} published, {found} already there")?;
+        let set_aside: u64 = set_aside.values().sum();
+        write!(f, "{} published, {found} already there", published - set_aside)?;
+        if set_aside > 0 {
+            write!(f, ", {set_aside} set aside as dead letters")?;
+        }
         gaps.iter().try_for_each(|gap| write!(f, "; accepted: {gap}"))
     }
 }
@@ -203,12 +210,15 @@ impl Resync<'_> {
         transaction.restart(server.system, server.timeline, place, postgres_micros(Utc::now()));
         let router = self.settings.router(server);
         let delivery = publisher::delivery(&self.settings.kafka, LONGEST_DELIVERY);
-        let mut publishing = Publishing::new(publisher, router, transaction, place, delivery);
+        let Server { system, timeline, .. } = *server;
+        let place = Position { system, timeline, commit: place, ordinal: 0 };
+        let dead_letters = self.settings.dead_letter_topic.as_ref().map(|topic| self.settings.kafka.topic(topic));
+        let mut publishing = Publishing::new(publisher, router, transaction, place, dead_letters, delivery);
         for outbox in &outboxes {
             let rows = outbox.rows(client).await?;
             publishing.publish(outbox, rows, &survey.aggregates, &mut progress).await?;
         }
-        publishing.finish().await?;
+        let set_aside = publishing.finish().await?;
         client.batch_execute("COMMIT").await.map_err(|error| unavailable(&error))?;
         slot::replace(client, &self.settings.slot, from).await?;
         if condition.was_failover() {
@@ -216,7 +226,7 @@ impl Resync<'_> {
         }
         let (rows, published, found) = (progress.rows(), progress.sent, progress.found);
         let (aggregates, _) = survey.aggregates.count();
-        Ok(Done { was, from, aggregates, rows, published, found, gaps: survey.gaps })
+        Ok(Done { was, from, aggregates, rows, published, set_aside, found, gaps: survey.gaps })
     }
 
     /// What the tables hold of each aggregate, how far Kafka has it, and what neither has.

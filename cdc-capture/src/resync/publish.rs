@@ -1,9 +1,9 @@
-//! Rows to Kafka, with the same care as in a stream: what may be in flight is bounded, and nothing is sent that could be
-//! late.
+//! Rows to Kafka, with the same care as in a stream: what may be in flight is bounded, nothing is sent that could be late,
+//! and a row that cannot be published is set aside where there is a topic for that.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
-use contracts::envelope::{AggregateVersion, Lsn};
+use contracts::envelope::{AggregateVersion, Position};
 use futures::{Stream, StreamExt};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, sleep_until};
 
@@ -13,7 +13,7 @@ use super::{
     rows::{Outbox, Row},
 };
 use crate::{
-    outbox::{Event, Reason, Router, Table, Transaction, Unpublishable},
+    outbox::{DeadLetter, Event, Reason, Room, Router, Table, Transaction, Unpublishable},
     pgoutput::Tuple,
     publisher::{Publisher, Refused},
 };
@@ -31,7 +31,11 @@ pub(super) struct Publishing<'a> {
     router: Router,
     /// All events have places in one transaction, just before the new slot's stream.
     transaction: Transaction,
-    place: Lsn,
+    place: Position,
+    /// The topic for rows that cannot be published, with the installation's prefix.
+    dead_letter_topic: Option<String>,
+    /// How many went there, by the kind of reason.
+    set_aside: BTreeMap<&'static str, u64>,
     /// The next event's number in it.
     next: u64,
     acknowledged: u64,
@@ -44,18 +48,32 @@ pub(super) struct Publishing<'a> {
 }
 
 impl<'a> Publishing<'a> {
-    /// An event may take `delivery`. `transaction` is the one at `place`.
+    /// An event may take `delivery`. `transaction` is the one at `place`, whose number does not count.
     pub(super) fn new(
         publisher: &'a mut Publisher,
         router: Router,
         transaction: Transaction,
-        place: Lsn,
+        place: Position,
+        dead_letter_topic: Option<String>,
         delivery: Duration,
     ) -> Self {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (looked, oldest, patience) = (Instant::now(), (0, Instant::now()), delivery * 2 / 5);
-        Self { publisher, router, transaction, place, next: 0, acknowledged: 0, ticks, patience, looked, oldest }
+        Self {
+            publisher,
+            router,
+            transaction,
+            place,
+            dead_letter_topic,
+            set_aside: BTreeMap::new(),
+            next: 0,
+            acknowledged: 0,
+            ticks,
+            patience,
+            looked,
+            oldest,
+        }
     }
 
     /// Publishes what Kafka lacks of a table's rows.
@@ -95,13 +113,13 @@ impl<'a> Publishing<'a> {
         }
     }
 
-    /// Waits until all is acknowledged.
-    pub(super) async fn finish(mut self) -> Result<(), Error> {
+    /// Waits until all is acknowledged, and gives how many rows were set aside, by the kind of reason.
+    pub(super) async fn finish(mut self) -> Result<BTreeMap<&'static str, u64>, Error> {
         while self.settle()? < self.next {
             self.publisher.commit(self.next)?;
             self.wait().await?;
         }
-        Ok(())
+        Ok(self.set_aside)
     }
 
     async fn send(&mut self, table: &Table, row: &Tuple<'_>) -> Result<(), Error> {
@@ -112,20 +130,38 @@ impl<'a> Publishing<'a> {
         let ordinal = u32::try_from(self.next).map_err(|_| Error::TooMany)?;
         loop {
             self.look_at_the_clock()?;
-            let routed = self.router.route(table, row, &mut self.transaction, ordinal);
-            let event = routed.map_err(|row| Error::Halt { row, commit: self.place })?;
-            match self.publisher.send(self.next, &event) {
+            match self.take(table, row, ordinal)? {
                 Ok(()) => break,
                 Err(Refused::Full | Refused::Committing) => self.wait().await?,
                 Err(Refused::Settling) => sleep(SETTLING).await,
-                Err(Refused::TooLarge(reason)) => {
-                    return Err(Error::Halt { row: Box::new(too_large(&event, reason)), commit: self.place });
-                }
-                Err(Refused::Failed(reason)) => return Err(Error::Kafka(reason)),
+                Err(Refused::TooLarge(reason) | Refused::Failed(reason)) => return Err(Error::Kafka(reason)),
             }
         }
         self.next += 1;
         Ok(())
+    }
+
+    /// Hands a row's event to the producer, or the dead letter in its place.
+    fn take(&mut self, table: &Table, row: &Tuple<'_>, ordinal: u32) -> Result<Result<(), Refused>, Error> {
+        let unpublishable = match self.router.route(table, row, &mut self.transaction, ordinal) {
+            Ok(event) => match self.publisher.send(self.next, &event) {
+                Err(Refused::TooLarge(reason)) => Box::new(too_large(&event, reason)),
+                taken => return Ok(taken),
+            },
+            Err(unpublishable) => unpublishable,
+        };
+        let Some(topic) = &self.dead_letter_topic else {
+            return Err(Error::Halt { row: unpublishable, commit: self.place.commit });
+        };
+        let reason = &unpublishable.reason;
+        let remains = self.router.remains_of_row(table, row);
+        let room = Room { producer: self.publisher.largest_message(), is_brief: false };
+        let letter = DeadLetter::new(&remains, reason, &Position { ordinal, ..self.place }, None, room);
+        let taken = self.publisher.send(self.next, &letter.event(topic));
+        if taken.is_ok() {
+            *self.set_aside.entry(reason.class()).or_default() += 1;
+        }
+        Ok(taken)
     }
 
     /// Waits until something was acknowledged, or time has passed.

@@ -3,7 +3,10 @@
 use cdc_capture::{Settings, check::Verdict};
 use servers::{Kafka, KafkaOptions, eventually};
 
-use crate::outbox::{Outbox, Relay, SOON};
+use crate::{
+    outbox::{Outbox, Relay, SOON},
+    transactional::{self, POSITIONS},
+};
 
 /// A Kafka that denies what no ACL allows to those who log in by its second listener.
 async fn kafka() -> Kafka {
@@ -93,10 +96,22 @@ async fn each_permission_that_is_missing_is_named_and_none_is_needed_beyond() {
     let relay = Relay::start(settings.clone());
     relay.until_part_says("kafka", "cannot be read back").await;
     relay.stop().await;
-    let relay = Relay::start(Settings { read_back: false, ..settings });
+    let relay = Relay::start(Settings { read_back: false, ..settings.clone() });
     outbox.drained().await;
     relay.stop().await;
-    outbox.assert_all_there("k", 30).await;
+
+    // With transactions, Write on their id.
+    acls(&broker, &with("--add", "Read")).await;
+    outbox.create_topic(POSITIONS, 1).await;
+    outbox.insert("k", 30..40).await;
+    let settings = Settings { delivery: transactional::settings(&outbox).delivery, ..settings };
+    let relay = Relay::start(settings);
+    relay.until_part_says("kafka", "(permit Write on the transactional id").await;
+    let id = ["--transactional-id", "cdc-capture-", "--resource-pattern-type", "prefixed"];
+    acls(&broker, &[&["--add", "--operation", "Write"][..], &id].concat()).await;
+    outbox.drained().await;
+    relay.stop().await;
+    outbox.assert_all_there("k", 40).await;
     assert_eq!(outbox.records("dead").await.len(), 1);
 }
 

@@ -102,6 +102,21 @@ async fn grants_columns_topics_and_limits_are_named_all_at_once() {
 }
 
 #[tokio::test]
+async fn in_transactions_the_topic_of_positions_is_looked_at() {
+    let outbox = Outbox::create("positions").await;
+    let (kafka, settings) = (&outbox.kafka, crate::transactional::settings(&outbox));
+    let topic = kafka.topic(crate::transactional::POSITIONS);
+    let report = cdc_capture::check(&settings).await;
+    assert_says(&report, Verdict::Problem, &format!("topic {topic}: does not exist: create it"));
+    outbox.create_topic(crate::transactional::POSITIONS, 2).await;
+    let report = cdc_capture::check(&settings).await;
+    assert_says(&report, Verdict::Warning, &format!("position topic {topic} has several partitions"));
+    assert_says(&report, Verdict::Warning, &format!("position topic {topic} is not compacted"));
+    assert!(report.passed(), "{report}");
+    assert!(!cdc_capture::check(&outbox.settings()).await.to_string().contains(&topic), "without them it is not");
+}
+
+#[tokio::test]
 async fn settings_that_do_not_fit_each_other_and_servers_that_do_not_answer_are_named() {
     let outbox = Outbox::create("unfit").await;
     let mut settings = outbox.settings();

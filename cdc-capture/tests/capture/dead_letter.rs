@@ -269,6 +269,30 @@ async fn a_process_that_is_killed_while_it_sets_rows_aside_loses_and_repeats_non
 }
 
 #[tokio::test]
+async fn a_lost_slot_is_replaced_in_spite_of_a_row_that_was_set_aside() {
+    let outbox = Outbox::create("deadresync").await;
+    outbox.create_topic(DEAD, 1).await;
+    let relay = start(settings(&outbox)).await;
+    outbox.insert("k", 0..5).await;
+    let insert = "INSERT INTO sales.outbox (aggregatetype, aggregateid, type, payload, aggregateversion, headers)
+        VALUES ('order', 'k', 'Changed', '{\"n\": 5}', 6, '{\"n\": 1}')";
+    outbox.execute(insert).await;
+    outbox.insert("k", 6..10).await;
+    outbox.drained().await;
+    relay.stop().await;
+    outbox.execute(&format!("SELECT pg_drop_replication_slot('{}')", outbox.slot)).await;
+    outbox.insert("k", 10..15).await;
+    let relay = Relay::start(settings(&outbox));
+    relay.until("it streams", |report| report.ready).await;
+    outbox.drained().await;
+    assert_eq!(relay.metric("capture_dead_letters_total{reason=\"column\"}"), 1.0, "set aside once more");
+    relay.stop().await;
+    let expected: Vec<i64> = (0..5).chain(6..10).chain(6..15).collect();
+    assert_eq!(outbox.numbers().await["k"], expected, "what comes behind the hole comes again");
+    assert!(dead_letters(&outbox).await.iter().all(|letter| header(letter, "class") == "column"));
+}
+
+#[tokio::test]
 async fn a_missing_topic_for_dead_letters_is_named_and_waited_for() {
     let outbox = Outbox::create("nodead").await;
     let relay = Relay::start(settings(&outbox));
