@@ -7,7 +7,7 @@ use inbox::{Applied, Halt, Intake};
 use refinery::Runner;
 use telemetry::CancellationToken;
 
-use crate::shell::Shell;
+use crate::{read_after::Copy, shell::Shell};
 
 /// A context: all that the service needs to know of it in order to run it.
 pub struct Context {
@@ -23,6 +23,8 @@ pub struct Context {
     pub(crate) migrations: fn() -> Runner,
     /// Its routes, below its name.
     pub(crate) routes: fn() -> Router<Shell>,
+    /// Its copies of other contexts' aggregates, for commands to wait for.
+    pub(crate) copies: &'static [Copy],
     /// Its reactions to the events of other contexts.
     pub(crate) reactors: &'static [Reactor],
 }

@@ -4,6 +4,7 @@
 //! outbox row that tells the world. [`contexts`] are siblings of one shape; what they share stands beside them. A
 //! context knows the others only by the events that they publish.
 
+mod action;
 mod answer;
 mod body;
 pub mod clock;
@@ -14,6 +15,7 @@ pub mod contexts;
 mod database;
 mod failure;
 mod fields;
+mod idempotency;
 mod migrate;
 mod outbox;
 mod path;
@@ -25,6 +27,7 @@ pub mod settings;
 mod shell;
 mod topics;
 
+pub use idempotency::{InvalidKeep, Keep};
 pub use migrate::{MigrateError, migrate};
 pub use service::serve;
 pub use settings::Settings;

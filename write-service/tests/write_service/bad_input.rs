@@ -23,7 +23,7 @@ async fn hotel(purpose: &str) -> Hotel {
 }
 
 async fn raw(hotel: &Hotel, path: &str, content_type: Option<&str>, body: &[u8]) -> Answer {
-    let request = hotel.service.request("POST", path).body(body.to_vec());
+    let request = hotel.service.command(path).body(body.to_vec());
     let request = content_type.into_iter().fold(request, |request, value| request.header("content-type", value));
     hotel.service.send(request).await
 }

@@ -7,6 +7,7 @@ mod bookings;
 mod concurrency;
 mod documents;
 mod fixture;
+mod idempotency;
 mod isolation;
 mod migrations;
 mod outbox;

@@ -1,29 +1,25 @@
 //! The routes of accounts.
 
-use axum::{
-    Router,
-    extract::State,
-    http::HeaderMap,
-    response::Response,
-    routing::{get, post},
-};
+use axum::{Router, extract::State, http::HeaderMap, routing::get};
+use chrono::NaiveDate;
 use contracts::{
-    accounts::{AccountDocument, Address, TOPICS},
+    accounts::{AccountDocument, Address},
     id::AccountId,
 };
+use deadpool_postgres::Transaction;
 
 use super::{
     domain::{self, Change, Details, Refusal},
     store,
 };
 use crate::{
-    answer,
-    body::{Body, OptionalBody},
+    action::{self, Action},
+    answer::Answer,
+    body::Presence,
     command::Command,
-    fields::{self, Field, Fields},
+    fields::{Field, Fields},
     path::Id,
     problem::Problem,
-    read_after,
     shell::Shell,
 };
 
@@ -31,51 +27,74 @@ const COLLECTION: &str = "/accounts/accounts";
 
 pub(crate) fn routes() -> Router<Shell> {
     Router::new()
-        .route("/accounts", post(open))
+        .route("/accounts", action::post::<Open>())
         .route("/accounts/{id}", get(document))
-        .route("/accounts/{id}/change-details", post(change_details))
-        .route("/accounts/{id}/close", post(close))
+        .route("/accounts/{id}/change-details", action::post::<ChangeDetails>())
+        .route("/accounts/{id}/close", action::post::<Close>())
 }
 
-async fn open(State(shell): State<Shell>, command: Command, Body(body): Body) -> Result<Response, Problem> {
-    let (id, details) = fields::read(&body, |fields| {
+struct Open {
+    id: Option<AccountId>,
+    details: Details,
+}
+
+impl Action for Open {
+    type On = ();
+
+    fn read(fields: &mut Fields<'_>, _: NaiveDate) -> Option<Self> {
         let id = fields.optional("accountId", |field| field.parsed());
         let details = details(fields);
-        Some((id?, details?))
-    })?;
-    read_after::wait(&shell, &command.read_after, TOPICS, &[]).await?;
-    let (account, event) = domain::open(id.unwrap_or_else(AccountId::generate), details);
-    Ok(answer::created(COLLECTION, store::insert(&shell.pool, &account, event, &command).await?))
+        Some(Self { id: id?, details: details? })
+    }
+
+    async fn perform(self, (): (), transaction: &Transaction<'_>, command: &Command) -> Result<Answer, Problem> {
+        let (account, event) = domain::open(self.id.unwrap_or_else(AccountId::generate), self.details);
+        Ok(Answer::created(COLLECTION, store::insert(transaction, &account, event, command).await?))
+    }
 }
 
-async fn change_details(
-    State(shell): State<Shell>,
-    Id(id): Id<AccountId>,
-    command: Command,
-    Body(body): Body,
-) -> Result<Response, Problem> {
-    let details = fields::read(&body, details)?;
-    change(&shell, &id, Change::Details(details), &command).await
+struct ChangeDetails(Details);
+
+impl Action for ChangeDetails {
+    type On = Id<AccountId>;
+
+    fn read(fields: &mut Fields<'_>, _: NaiveDate) -> Option<Self> {
+        details(fields).map(Self)
+    }
+
+    async fn perform(
+        self,
+        Id(id): Self::On,
+        transaction: &Transaction<'_>,
+        command: &Command,
+    ) -> Result<Answer, Problem> {
+        Ok(Answer::changed(store::change(transaction, &id, Change::Details(self.0), command).await?))
+    }
 }
 
-async fn close(
-    State(shell): State<Shell>,
-    Id(id): Id<AccountId>,
-    command: Command,
-    OptionalBody(body): OptionalBody,
-) -> Result<Response, Problem> {
-    fields::read(&body, |_| Some(()))?;
-    change(&shell, &id, Change::Close, &command).await
+struct Close;
+
+impl Action for Close {
+    type On = Id<AccountId>;
+    const BODY: Presence = Presence::Optional;
+
+    fn read(_: &mut Fields<'_>, _: NaiveDate) -> Option<Self> {
+        Some(Self)
+    }
+
+    async fn perform(
+        self,
+        Id(id): Self::On,
+        transaction: &Transaction<'_>,
+        command: &Command,
+    ) -> Result<Answer, Problem> {
+        Ok(Answer::changed(store::change(transaction, &id, Change::Close, command).await?))
+    }
 }
 
-async fn change(shell: &Shell, id: &AccountId, change: Change, command: &Command) -> Result<Response, Problem> {
-    read_after::wait(shell, &command.read_after, TOPICS, &[]).await?;
-    Ok(answer::changed(store::change(&shell.pool, id, change, command).await?))
-}
-
-async fn document(State(shell): State<Shell>, Id(id): Id<AccountId>, headers: HeaderMap) -> Result<Response, Problem> {
+async fn document(State(shell): State<Shell>, Id(id): Id<AccountId>, headers: HeaderMap) -> Result<Answer, Problem> {
     let account = store::find(&shell.pool, &id).await?;
-    answer::document(&headers, account.as_ref().map(AccountDocument::from).as_ref())
+    Answer::document(&headers, account.as_ref().map(AccountDocument::from).as_ref())
 }
 
 fn details(fields: &mut Fields<'_>) -> Option<Details> {
