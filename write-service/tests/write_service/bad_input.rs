@@ -188,9 +188,9 @@ async fn paths_methods_and_headers_are_checked_too() {
         assert_eq!(answer.header("allow"), allow);
     }
     for (name, value) in [
-        ("correlation-id", ""),
-        ("correlation-id", "a b"),
-        ("correlation-id", &"x".repeat(65)),
+        ("x-correlation-id", ""),
+        ("x-correlation-id", "a b"),
+        ("x-correlation-id", &"x".repeat(65)),
         ("waybill-time", "now"),
     ] {
         let answer = service.post_with("/accounts/accounts", &account("bob"), &[(name, value)]).await;

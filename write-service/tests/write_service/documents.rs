@@ -14,7 +14,7 @@ async fn an_account_is_opened_changed_and_closed() {
     assert_eq!(opened.header("location"), "/accounts/accounts/ada");
     assert_eq!(opened.header("etag"), "\"1-1\"");
     assert_eq!((token(&opened).subject.as_str(), token(&opened).version.get()), ("ada", 1));
-    assert_eq!(opened.header("correlation-id").len(), 36);
+    assert_eq!(opened.header("x-correlation-id").len(), 36);
     let mut document = account("ada");
     document["version"] = json!(1);
     document["status"] = json!("OPEN");

@@ -20,7 +20,7 @@ fn is_replayed(answer: &Answer) -> bool {
 #[track_caller]
 fn assert_same(first: &Answer, again: &Answer) {
     assert_eq!((again.status, &again.bytes), (first.status, &first.bytes));
-    for name in ["content-type", "etag", "location", "read-after", "correlation-id", "retry-after"] {
+    for name in ["content-type", "etag", "location", "read-after", "x-correlation-id", "retry-after"] {
         assert_eq!(again.headers.get(name), first.headers.get(name), "{name}");
     }
     assert!(is_replayed(again) && !is_replayed(first), "{again:?}");
