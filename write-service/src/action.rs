@@ -6,10 +6,12 @@
 use axum::{
     body::Body,
     extract::{FromRequestParts, Request, State},
+    http::StatusCode,
     routing::MethodRouter,
 };
 use chrono::NaiveDate;
 use deadpool_postgres::Transaction;
+use schemars::JsonSchema;
 use serde_json::Value;
 
 use crate::{
@@ -29,6 +31,18 @@ use crate::{
 pub(crate) trait Action: Sized + Send + 'static {
     /// What its path names: an id, or `()` where the command makes what it is about.
     type On: FromRequestParts<Shell, Rejection: Into<Problem>> + Send;
+
+    /// Its name: `OpenAccount`.
+    const NAME: &'static str;
+
+    /// What it does, in one line.
+    const SUMMARY: &'static str;
+
+    /// The status of its success.
+    const STATUS: StatusCode;
+
+    /// The document that it answers.
+    type Document: JsonSchema;
 
     /// Whether its body may be left out.
     const BODY: Presence = Presence::Required;

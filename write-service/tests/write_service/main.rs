@@ -10,6 +10,7 @@ mod fixture;
 mod idempotency;
 mod isolation;
 mod migrations;
+mod openapi;
 mod outbox;
 mod read_after;
 mod startup;

@@ -1,36 +1,42 @@
 //! The routes of accounts.
 
-use axum::{Router, extract::State, http::HeaderMap, routing::get};
+use axum::{
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    routing::get,
+};
 use chrono::NaiveDate;
 use contracts::{
     accounts::{AccountDocument, Address},
     id::AccountId,
 };
 use deadpool_postgres::Transaction;
+use serde_json::json;
 
 use super::{
     domain::{self, Change, Details, Refusal},
     store,
 };
 use crate::{
-    action::{self, Action},
+    action::Action,
     answer::Answer,
     body::Presence,
     command::Command,
     fields::{Field, Fields},
     path::Id,
     problem::Problem,
+    routes::Routes,
     shell::Shell,
 };
 
 const COLLECTION: &str = "/accounts/accounts";
 
-pub(crate) fn routes() -> Router<Shell> {
-    Router::new()
-        .route("/accounts", action::post::<Open>())
-        .route("/accounts/{id}", get(document))
-        .route("/accounts/{id}/change-details", action::post::<ChangeDetails>())
-        .route("/accounts/{id}/close", action::post::<Close>())
+pub(crate) fn routes() -> Routes {
+    Routes::new()
+        .command::<Open>("/accounts")
+        .document::<AccountDocument>("/accounts/{id}", "The account as it is.", get(document))
+        .command::<ChangeDetails>("/accounts/{id}/change-details")
+        .command::<Close>("/accounts/{id}/close")
 }
 
 struct Open {
@@ -40,6 +46,10 @@ struct Open {
 
 impl Action for Open {
     type On = ();
+    type Document = AccountDocument;
+    const NAME: &'static str = "OpenAccount";
+    const SUMMARY: &'static str = "Opens an account.";
+    const STATUS: StatusCode = StatusCode::CREATED;
 
     fn read(fields: &mut Fields<'_>, _: NaiveDate) -> Option<Self> {
         let id = fields.optional("accountId", |field| field.parsed());
@@ -57,6 +67,10 @@ struct ChangeDetails(Details);
 
 impl Action for ChangeDetails {
     type On = Id<AccountId>;
+    type Document = AccountDocument;
+    const NAME: &'static str = "ChangeAccountDetails";
+    const SUMMARY: &'static str = "Replaces all details of an account.";
+    const STATUS: StatusCode = StatusCode::OK;
 
     fn read(fields: &mut Fields<'_>, _: NaiveDate) -> Option<Self> {
         details(fields).map(Self)
@@ -76,6 +90,10 @@ struct Close;
 
 impl Action for Close {
     type On = Id<AccountId>;
+    type Document = AccountDocument;
+    const NAME: &'static str = "CloseAccount";
+    const SUMMARY: &'static str = "Closes an account, for good.";
+    const STATUS: StatusCode = StatusCode::OK;
     const BODY: Presence = Presence::Optional;
 
     fn read(_: &mut Fields<'_>, _: NaiveDate) -> Option<Self> {
@@ -113,14 +131,16 @@ fn address(fields: &mut Fields<'_>) -> Option<Address> {
 }
 
 fn country(field: &Field<'_>) -> Option<String> {
-    let text = field.text(1..=200)?;
+    let code = || json!({"description": "A country code of ISO 3166-1.", "pattern": "^[A-Z]{2}$"});
+    let text = field.text_that_is(1..=200, code)?;
     let is_code = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase());
     if is_code { Some(text) } else { field.refuse("expected a country code of ISO 3166-1: two capital letters") }
 }
 
 /// Whether mail arrives there only mail can tell. This keeps out what is no address at all.
 fn email(field: &Field<'_>) -> Option<String> {
-    let text = field.text(1..=254)?;
+    let text =
+        field.text_that_is(1..=254, || json!({"description": "An email address.", "pattern": r"^[^\s@]+@[^\s@]+$"}))?;
     let is_address = text.split_once('@').is_some_and(|(local, domain)| {
         !local.is_empty() && !domain.is_empty() && !domain.contains('@') && !text.contains(char::is_whitespace)
     });

@@ -1,6 +1,10 @@
 //! Bookings: make one, cancel it, read it.
 
-use axum::{Router, extract::State, http::HeaderMap, routing::get};
+use axum::{
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    routing::get,
+};
 use chrono::NaiveDate;
 use contracts::{
     direct_booking::{BookingDocument, Guests},
@@ -17,13 +21,14 @@ use super::super::{
     store,
 };
 use crate::{
-    action::{self, Action},
+    action::Action,
     answer::Answer,
     body::Presence,
     command::Command,
     fields::{Field, Fields},
     path::Id,
     problem::Problem,
+    routes::Routes,
     shell::Shell,
 };
 
@@ -35,15 +40,19 @@ const MOST_GUESTS: i64 = 99;
 /// The highest nightly rate, in the currency's smallest unit.
 const HIGHEST_RATE: i64 = 10_000_000_000;
 
-pub(super) fn routes() -> Router<Shell> {
-    Router::new()
-        .route("/bookings", action::post::<Make>())
-        .route("/bookings/{id}", get(document))
-        .route("/bookings/{id}/cancel", action::post::<Cancel>())
+pub(super) fn routes() -> Routes {
+    Routes::new()
+        .command::<Make>("/bookings")
+        .document::<BookingDocument>("/bookings/{id}", "The booking as it is.", get(document))
+        .command::<Cancel>("/bookings/{id}/cancel")
 }
 
 impl Action for Make {
     type On = ();
+    type Document = BookingDocument;
+    const NAME: &'static str = "MakeBooking";
+    const SUMMARY: &'static str = "Books a room on an account.";
+    const STATUS: StatusCode = StatusCode::CREATED;
 
     fn read(fields: &mut Fields<'_>, today: NaiveDate) -> Option<Self> {
         let id = fields.optional("bookingId", |field| field.parsed());
@@ -71,6 +80,10 @@ struct Cancel;
 
 impl Action for Cancel {
     type On = Id<BookingId>;
+    type Document = BookingDocument;
+    const NAME: &'static str = "CancelBooking";
+    const SUMMARY: &'static str = "Cancels a booking, until the day of departure.";
+    const STATUS: StatusCode = StatusCode::OK;
     const BODY: Presence = Presence::Optional;
 
     fn read(_: &mut Fields<'_>, _: NaiveDate) -> Option<Self> {

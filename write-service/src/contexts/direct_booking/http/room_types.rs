@@ -2,7 +2,11 @@
 
 use std::collections::HashSet;
 
-use axum::{Router, extract::State, http::HeaderMap, routing::get};
+use axum::{
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    routing::get,
+};
 use chrono::NaiveDate;
 use contracts::{direct_booking::RoomTypeDocument, id::RoomTypeId};
 use deadpool_postgres::Transaction;
@@ -12,12 +16,13 @@ use super::super::{
     store,
 };
 use crate::{
-    action::{self, Action},
+    action::Action,
     answer::Answer,
     command::Command,
     fields::{Field, Fields},
     path::Id,
     problem::Problem,
+    routes::Routes,
     shell::Shell,
 };
 
@@ -26,11 +31,11 @@ const COLLECTION: &str = "/direct-booking/room-types";
 /// The most rooms that one command may bring.
 const MOST_AT_ONCE: usize = 2_000;
 
-pub(super) fn routes() -> Router<Shell> {
-    Router::new()
-        .route("/room-types", action::post::<Define>())
-        .route("/room-types/{id}", get(document))
-        .route("/room-types/{id}/add-rooms", action::post::<AddRooms>())
+pub(super) fn routes() -> Routes {
+    Routes::new()
+        .command::<Define>("/room-types")
+        .document::<RoomTypeDocument>("/room-types/{id}", "The room type as it is.", get(document))
+        .command::<AddRooms>("/room-types/{id}/add-rooms")
 }
 
 struct Define {
@@ -41,6 +46,10 @@ struct Define {
 
 impl Action for Define {
     type On = ();
+    type Document = RoomTypeDocument;
+    const NAME: &'static str = "DefineRoomType";
+    const SUMMARY: &'static str = "Defines a room type with its rooms.";
+    const STATUS: StatusCode = StatusCode::CREATED;
 
     fn read(fields: &mut Fields<'_>, _: NaiveDate) -> Option<Self> {
         let id = fields.optional("roomTypeId", |field| field.parsed());
@@ -60,6 +69,10 @@ struct AddRooms(Vec<String>);
 
 impl Action for AddRooms {
     type On = Id<RoomTypeId>;
+    type Document = RoomTypeDocument;
+    const NAME: &'static str = "AddRooms";
+    const SUMMARY: &'static str = "Adds rooms to a room type.";
+    const STATUS: StatusCode = StatusCode::OK;
 
     fn read(fields: &mut Fields<'_>, _: NaiveDate) -> Option<Self> {
         fields.required("rooms", rooms).map(Self)
