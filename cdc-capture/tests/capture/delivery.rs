@@ -167,8 +167,6 @@ async fn an_idle_database_moves_the_slot_on() {
 async fn what_is_in_flight_at_the_end_is_flushed_and_confirmed() {
     let broker = Kafka::start_with(KafkaOptions::default()).await.unwrap();
     let outbox = Outbox::create_with("end", &broker.bootstrap_servers()).await;
-    // It looks at its state every 4 s, a fifth of this.
-    outbox.execute(&format!("ALTER ROLE {} SET wal_sender_timeout = '20s'", outbox.login.role)).await;
     let relay = outbox.start_ready().await;
     outbox.insert("k", 0..1).await;
     outbox.drained().await;
