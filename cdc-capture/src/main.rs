@@ -1,5 +1,7 @@
 //! The `cdc-capture` program: reads the flags, wires, runs.
 
+mod allocator;
+
 use std::{process::ExitCode, time::Duration};
 
 use anyhow::Context;

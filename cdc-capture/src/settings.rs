@@ -43,7 +43,7 @@ pub struct Settings {
     pub format: Format,
     /// `ce_source` of rows that name none; `None` is `/` and the database's name.
     pub source: Option<String>,
-    /// How long the producer waits for more events to send together.
+    /// How long the producer waits for more events to send together, unless there is a lull.
     pub linger: Duration,
     /// Whether each topic is read back to the slot's position before it is written to, so that nothing is sent twice.
     pub read_back: bool,
@@ -71,7 +71,7 @@ impl Settings {
             publication: PublicationName::default(),
             format: Format::default(),
             source: None,
-            linger: Duration::from_millis(1),
+            linger: Duration::from_millis(10),
             read_back: true,
             other_history: OtherHistory::default(),
             delivery: Delivery::default(),
@@ -213,8 +213,9 @@ pub struct RunArgs {
     #[arg(long, env = "SOURCE", value_name = "URI")]
     source: Option<String>,
 
-    /// How long the producer waits for more events to send together, in milliseconds.
-    #[arg(long, env = "LINGER_MS", default_value = "1", value_name = "MS")]
+    /// How long the producer waits for more events to send together while there are many, in milliseconds. When the log
+    /// gives no more for now, it does not wait.
+    #[arg(long, env = "LINGER_MS", default_value = "10", value_name = "MS")]
     linger_ms: String,
 
     /// Read each topic back to the slot's position before writing to it, so that a restart repeats no event that Kafka

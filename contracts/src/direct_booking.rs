@@ -1,6 +1,7 @@
 //! Direct booking: room types, their rooms, and the bookings of them.
 
 use chrono::{DateTime, NaiveDate, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -43,7 +44,7 @@ impl RoomTypeEvent {
 }
 
 /// A room type and its rooms.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RoomTypeDocument {
     /// Its id, such as `A` or `double`.
@@ -76,7 +77,7 @@ impl BookingEvent {
 }
 
 /// A booking.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BookingDocument {
     /// Its id.
@@ -107,7 +108,7 @@ pub struct BookingDocument {
 }
 
 /// Where in its life a booking is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum BookingStatus {
     /// A room is held for it.
@@ -117,7 +118,7 @@ pub enum BookingStatus {
 }
 
 /// How many guests come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Guests {
     /// Adults.

@@ -15,7 +15,7 @@ impl fmt::Display for Urls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { write, read, capture, write_database, read_database } = self;
         writeln!(f, "GraphiQL        {read}/  in a browser; programs use {read}/graphql")?;
-        writeln!(f, "Commands        {write}/accounts/accounts, {write}/direct-booking/bookings, …")?;
+        writeln!(f, "Commands        {write}/docs  in a browser; for programs {write}/openapi.json")?;
         writeln!(f, "Health          {write}/readyz  {read}/readyz  {capture}/readyz")?;
         writeln!(f, "Metrics         {write}/metrics  {read}/metrics  {capture}/metrics")?;
         writeln!(f, "Inside Data     psql '{write_database}'")?;

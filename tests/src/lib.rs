@@ -109,9 +109,12 @@ impl Pipeline {
         .await;
     }
 
-    /// Posts a command with these headers. Any status is an answer.
+    /// Posts a command, under a key of its own unless the headers have one. Any status is an answer.
     pub async fn post(&self, path: &str, body: &Value, headers: &[(&str, &str)]) -> anyhow::Result<Answer> {
         let mut request = self.http.post(format!("{}{path}", self.write.url)).json(body);
+        if !headers.iter().any(|(name, _)| *name == "idempotency-key") {
+            request = request.header("idempotency-key", unique_prefix("key"));
+        }
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

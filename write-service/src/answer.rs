@@ -1,10 +1,11 @@
-//! Answers that are successes: what a command did, and documents.
+//! Answers: what a command did, and documents.
 
 use axum::{
-    body::{Body, Bytes},
+    body::Body,
+    body::Bytes,
     http::{
         HeaderMap, HeaderName, HeaderValue, StatusCode,
-        header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, LOCATION},
+        header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, LOCATION, RETRY_AFTER},
     },
     response::{IntoResponse, Response},
 };
@@ -17,50 +18,103 @@ use crate::{
     problem::Problem,
 };
 
-/// The command made something, which is now at `{collection}/{id}`.
-pub(crate) fn created(collection: &str, recorded: Recorded) -> Response {
-    let location = format!("{collection}/{}", recorded.read_after.subject);
-    let mut response = changed(recorded);
-    *response.status_mut() = StatusCode::CREATED;
-    insert(response.headers_mut(), LOCATION, &location);
-    response
+/// An answer, whole: it can be kept, and given again.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
-/// The command changed something.
-pub(crate) fn changed(recorded: Recorded) -> Response {
-    let etag = conditional::etag(recorded.revision, recorded.read_after.version);
-    let mut response = json(recorded.document);
-    let headers = response.headers_mut();
-    insert(headers, ETAG, &etag);
-    insert(headers, HeaderName::from_static(ReadAfter::HEADER), &recorded.read_after.to_string());
-    insert(headers, HeaderName::from_static(CORRELATION_ID), &recorded.correlation_id);
-    response
+impl Answer {
+    /// An answer with a body of this media type.
+    pub(crate) fn new(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Self {
+        let headers = [(CONTENT_TYPE, HeaderValue::from_static(content_type))].into_iter().collect();
+        Self { status, headers, body: body.into() }
+    }
+
+    /// The command made something, which is now at `{collection}/{id}`.
+    pub(crate) fn created(collection: &str, recorded: Recorded) -> Self {
+        let location = format!("{collection}/{}", recorded.read_after.subject);
+        let mut answer = Self { status: StatusCode::CREATED, ..Self::changed(recorded) };
+        insert(&mut answer.headers, LOCATION, &location);
+        answer
+    }
+
+    /// The command changed something.
+    pub(crate) fn changed(recorded: Recorded) -> Self {
+        let etag = conditional::etag(recorded.revision, recorded.read_after.version);
+        let mut answer = json(recorded.document);
+        insert(&mut answer.headers, ETAG, &etag);
+        insert(&mut answer.headers, HeaderName::from_static(ReadAfter::HEADER), &recorded.read_after.to_string());
+        insert(&mut answer.headers, HeaderName::from_static(CORRELATION_ID), &recorded.correlation_id);
+        answer
+    }
+
+    /// A document as it is now, or 304 when the client has it.
+    pub(crate) fn document<D: Document>(request: &HeaderMap, document: Option<&D>) -> Result<Self, Problem> {
+        let document = document.ok_or_else(|| Problem::not_found("Nothing has this id."))?;
+        let etag = conditional::etag(D::REVISION, document.version());
+        let mut answer = if conditional::is_known(request, &etag) {
+            Self { status: StatusCode::NOT_MODIFIED, headers: HeaderMap::new(), body: Bytes::new() }
+        } else {
+            json(serde_json::to_vec(document).map_err(|_| Problem::internal())?)
+        };
+        insert(&mut answer.headers, ETAG, &etag);
+        // Without a validity it may be stale at once: to be kept, but asked for again.
+        answer.headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+        Ok(answer)
+    }
+
+    /// Whether the command would be answered so again, whenever it is sent: an effect, or a refusal of the command itself.
+    /// Not so what is the service's own fault, who asks and how often, and whatever says that it may be tried again.
+    pub(crate) fn is_definite(&self) -> bool {
+        let of_the_caller = [
+            StatusCode::UNAUTHORIZED,
+            StatusCode::FORBIDDEN,
+            StatusCode::REQUEST_TIMEOUT,
+            StatusCode::TOO_MANY_REQUESTS,
+        ];
+        !self.status.is_server_error()
+            && !of_the_caller.contains(&self.status)
+            && !self.headers.contains_key(RETRY_AFTER)
+    }
 }
 
-/// A document as it is now, or 304 when the client has it.
-pub(crate) fn document<D: Document>(request: &HeaderMap, document: Option<&D>) -> Result<Response, Problem> {
-    let document = document.ok_or_else(|| Problem::not_found("Nothing has this id."))?;
-    let etag = conditional::etag(D::REVISION, document.version());
-    let mut response = if conditional::is_known(request, &etag) {
-        StatusCode::NOT_MODIFIED.into_response()
-    } else {
-        json(serde_json::to_vec(document).map_err(|_| Problem::internal())?)
-    };
-    insert(response.headers_mut(), ETAG, &etag);
-    // Without a validity it may be stale at once: to be kept, but asked for again.
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
-    Ok(response)
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::from(self.body));
+        (*response.status_mut(), *response.headers_mut()) = (self.status, self.headers);
+        response
+    }
 }
 
-fn json(document: impl Into<Bytes>) -> Response {
-    let mut response = Response::new(Body::from(document.into()));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
+fn json(document: impl Into<Bytes>) -> Answer {
+    Answer::new(StatusCode::OK, "application/json", document)
 }
 
 /// Ids, versions and tokens are ASCII without control characters: always a header's value.
 fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         headers.insert(name, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_turn_out_otherwise_is_not_definite() {
+        let answer = |problem: Problem| Answer::from(problem).is_definite();
+        let problem = |status: u16| Problem::new(StatusCode::from_u16(status).unwrap(), "x", "X", "x");
+        for status in [404, 409, 412, 422] {
+            assert!(answer(problem(status)), "{status}");
+        }
+        for status in [401, 403, 408, 429, 500, 503] {
+            assert!(!answer(problem(status)), "{status}");
+        }
+        assert!(!answer(problem(409).retry_after(1)));
+        assert!(json("{}").is_definite());
     }
 }

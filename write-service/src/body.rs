@@ -6,7 +6,7 @@ use std::{fmt, time::Duration};
 use axum::{
     RequestExt,
     body::Bytes,
-    extract::{FromRequest, Request, rejection::BytesRejection},
+    extract::{Request, rejection::BytesRejection},
     http::{StatusCode, header},
 };
 use serde::{
@@ -20,29 +20,23 @@ use crate::problem::Problem;
 /// The longest body that is read, in bytes.
 pub(crate) const LIMIT: usize = 64 * 1024;
 
-/// A body that has to be there.
-pub(crate) struct Body(pub(crate) Value);
-
-/// A body that may be left out, which means `{}`.
-pub(crate) struct OptionalBody(pub(crate) Value);
-
-impl<S: Send + Sync> FromRequest<S> for Body {
-    type Rejection = Problem;
-
-    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        let is_json = is_json(&request);
-        parse(&read(request).await?, is_json).map(Self)
-    }
+/// Whether a body has to be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Presence {
+    /// It has.
+    Required,
+    /// It may be left out, which means `{}`.
+    Optional,
 }
 
-impl<S: Send + Sync> FromRequest<S> for OptionalBody {
-    type Rejection = Problem;
-
-    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        let is_json = is_json(&request);
-        let bytes = read(request).await?;
-        if bytes.is_empty() { Ok(Self(Value::Object(Map::new()))) } else { parse(&bytes, is_json).map(Self) }
+/// Reads the body of a command.
+pub(crate) async fn read(request: Request, presence: Presence) -> Result<Value, Problem> {
+    let is_json = is_json(&request);
+    let bytes = bytes(request).await?;
+    if bytes.is_empty() && presence == Presence::Optional {
+        return Ok(Value::Object(Map::new()));
     }
+    parse(&bytes, is_json)
 }
 
 fn is_json(request: &Request) -> bool {
@@ -56,7 +50,7 @@ fn is_json(request: &Request) -> bool {
 /// How long a body may take to arrive: shorter than the time that a request has in all.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-async fn read(request: Request) -> Result<Bytes, Problem> {
+async fn bytes(request: Request) -> Result<Bytes, Problem> {
     let read = tokio::time::timeout(PATIENCE, request.extract::<Bytes, _>()).await.map_err(|_| {
         let detail = format!("The body was not there after {} s. Nothing was done.", PATIENCE.as_secs());
         Problem::new(StatusCode::REQUEST_TIMEOUT, "request-timeout", "Request timeout", detail)
@@ -161,26 +155,26 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn read(text: &str) -> Option<Value> {
+    fn parsed(text: &str) -> Option<Value> {
         parse(text.as_bytes(), true).ok()
     }
 
     #[test]
     fn takes_json_and_nothing_else() {
         assert_eq!(
-            read(r#"{"a":[1,-2,0.5,"b",null,true]}"#),
+            parsed(r#"{"a":[1,-2,0.5,"b",null,true]}"#),
             Some(serde_json::json!({"a": [1, -2, 0.5, "b", null, true]}))
         );
         let deep = "[".repeat(100_000);
         for text in ["", "{", "{}{}", "{'a':1}", "{\"a\":1,}", "\u{feff}{}", "NaN", "1e999", r#""\ud800""#, &deep] {
-            assert_eq!(read(text), None, "{text:.20}");
+            assert_eq!(parsed(text), None, "{text:.20}");
         }
     }
 
     #[test]
     fn refuses_an_object_that_says_a_thing_twice() {
-        assert_eq!(read(r#"{"a":1,"a":2}"#), None);
-        assert_eq!(read(r#"[{"b":{"a":1,"\u0061":1}}]"#), None);
+        assert_eq!(parsed(r#"{"a":1,"a":2}"#), None);
+        assert_eq!(parsed(r#"[{"b":{"a":1,"\u0061":1}}]"#), None);
     }
 
     proptest! {

@@ -19,15 +19,15 @@ use crate::{
 };
 
 /// The header that names the story which a command belongs to, in requests and answers.
-pub(crate) const CORRELATION_ID: &str = "correlation-id";
+pub(crate) const CORRELATION_ID: &str = "x-correlation-id";
 
 /// One command, as its request's headers describe it.
 #[derive(Debug)]
 pub(crate) struct Command {
     /// Its id: the direct cause of its event.
     pub(crate) id: Uuid,
-    /// The story that it belongs to; without one its event starts a story.
-    pub(crate) correlation_id: Option<String>,
+    /// The story that it belongs to; unless the client names one, it starts its own.
+    pub(crate) correlation_id: String,
     /// What time it is for it.
     pub(crate) now: DateTime<Utc>,
     /// The versions of the aggregate that it is meant for.
@@ -53,9 +53,10 @@ impl FromRequestParts<Shell> for Command {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, shell: &Shell) -> Result<Self, Problem> {
+        let id = Uuid::now_v7();
         Ok(Self {
-            id: Uuid::now_v7(),
-            correlation_id: correlation_id(&parts.headers)?,
+            id,
+            correlation_id: correlation_id(&parts.headers)?.unwrap_or_else(|| id.to_string()),
             now: shell.clock.now(parts.headers.get(clock::HEADER))?,
             if_match: IfMatch::of(&parts.headers),
             read_after: read_after::tokens(&parts.headers)?,
@@ -73,7 +74,7 @@ fn correlation_id(headers: &HeaderMap) -> Result<Option<String>, Problem> {
         .get(CORRELATION_ID)
         .map(|value| {
             read(value).ok_or_else(|| {
-                Problem::invalid_header("Correlation-Id", "may have 1 to 64 of the characters a-z A-Z 0-9 . _ : -")
+                Problem::invalid_header("X-Correlation-Id", "may have 1 to 64 of the characters a-z A-Z 0-9 . _ : -")
             })
         })
         .transpose()

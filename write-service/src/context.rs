@@ -1,13 +1,12 @@
 //! What a context is to the service that runs it.
 
-use axum::Router;
 use contracts::Topic;
 use futures::future::BoxFuture;
 use inbox::{Applied, Halt, Intake};
 use refinery::Runner;
 use telemetry::CancellationToken;
 
-use crate::shell::Shell;
+use crate::{read_after::Copy, routes::Routes};
 
 /// A context: all that the service needs to know of it in order to run it.
 pub struct Context {
@@ -22,7 +21,9 @@ pub struct Context {
     /// Its tables.
     pub(crate) migrations: fn() -> Runner,
     /// Its routes, below its name.
-    pub(crate) routes: fn() -> Router<Shell>,
+    pub(crate) routes: fn() -> Routes,
+    /// Its copies of other contexts' aggregates, for commands to wait for.
+    pub(crate) copies: &'static [Copy],
     /// Its reactions to the events of other contexts.
     pub(crate) reactors: &'static [Reactor],
 }

@@ -1,19 +1,27 @@
 //! Reading a command out of a JSON object: field by field, so that one answer names every field that is wrong.
+//!
+//! The same code says what it reads: [`schema`] runs it without a body and notes what it asks for, so that what is
+//! documented is what is read.
 
 use std::{cell::RefCell, fmt::Display, ops::RangeInclusive, str::FromStr};
 
 use chrono::NaiveDate;
-use serde_json::{Map, Value};
+use schemars::{JsonSchema, SchemaGenerator};
+use serde_json::{Map, Value, json};
 
 use crate::problem::{Invalid, Problem};
 
 /// More are not listed: the answer stays short.
 const MOST_ERRORS: usize = 100;
 
+/// Text without control characters, as a pattern; and such text that is not only blanks.
+const NO_CONTROLS: &str = r"^[^\u0000-\u001f\u007f-\u009f]*$";
+const NOT_BLANK: &str = r"^(?=[\s\S]*\S)[^\u0000-\u001f\u007f-\u009f]*$";
+
 /// Reads the body by `read`, which looks at every field before it gives up.
 pub(crate) fn read<T>(body: &Value, read: impl FnOnce(&mut Fields<'_>) -> Option<T>) -> Result<T, Problem> {
     let errors = RefCell::new(Vec::new());
-    let value = Field { value: body, pointer: String::new(), errors: &errors }.object(read);
+    let value = Field { value: body, pointer: String::new(), errors: &errors, schema: None }.object(read);
     let errors = errors.into_inner();
     match value {
         Some(value) if errors.is_empty() => Ok(value),
@@ -21,16 +29,32 @@ pub(crate) fn read<T>(body: &Value, read: impl FnOnce(&mut Fields<'_>) -> Option
     }
 }
 
+/// The JSON Schema of the bodies that `read` reads. It has to look at every field before it gives up, as it does anyway.
+pub(crate) fn schema<T>(read: impl FnOnce(&mut Fields<'_>) -> Option<T>) -> Value {
+    let (errors, schema) = (RefCell::default(), RefCell::default());
+    Field { value: &Value::Null, pointer: String::new(), errors: &errors, schema: Some(&schema) }.object(read);
+    schema.into_inner().into()
+}
+
+/// A JSON Schema that is being made.
+type Schema = Map<String, Value>;
+
 /// The fields of one object.
 pub(crate) struct Fields<'a> {
     object: &'a Map<String, Value>,
     known: Vec<&'static str>,
     at: &'a Field<'a>,
+    /// What has been asked for, where the schema is asked for: the fields' schemas, and which of them have to be there.
+    asked: Option<(Schema, Vec<&'static str>)>,
 }
 
 impl<'a> Fields<'a> {
     /// Reads a field that has to be there.
     pub(crate) fn required<T>(&mut self, name: &'static str, read: impl FnOnce(&Field<'_>) -> Option<T>) -> Option<T> {
+        if let Some((properties, required)) = &mut self.asked {
+            required.push(name);
+            return self.at.ask(name, properties, read);
+        }
         match self.field(name) {
             Some(field) => read(&field),
             None => self.refuse(name, "is missing"),
@@ -43,6 +67,9 @@ impl<'a> Fields<'a> {
         name: &'static str,
         read: impl FnOnce(&Field<'_>) -> Option<T>,
     ) -> Option<Option<T>> {
+        if let Some((properties, _)) = &mut self.asked {
+            return self.at.ask(name, properties, read).map(Some);
+        }
         match self.field(name) {
             Some(field) => read(&field).map(Some),
             None => Some(None),
@@ -65,12 +92,31 @@ pub(crate) struct Field<'a> {
     value: &'a Value,
     pointer: String,
     errors: &'a RefCell<Vec<Invalid>>,
+    /// Where its schema is noted, when there is no value and only that is asked for.
+    schema: Option<&'a RefCell<Schema>>,
 }
 
 impl<'a> Field<'a> {
+    /// Notes what `read` asks of the field of this name.
+    fn ask<T>(&self, name: &str, properties: &mut Schema, read: impl FnOnce(&Field<'_>) -> Option<T>) -> Option<T> {
+        let schema = RefCell::default();
+        let value = read(&Field { schema: Some(&schema), ..self.child(name, &Value::Null) });
+        properties.insert(name.to_owned(), schema.into_inner().into());
+        value
+    }
+
+    /// Notes keywords of its schema. Whether only that is asked for: then there is nothing to read.
+    fn is(&self, keywords: impl FnOnce() -> Value) -> bool {
+        let Some(schema) = self.schema else { return false };
+        if let Value::Object(keywords) = keywords() {
+            schema.borrow_mut().extend(keywords);
+        }
+        true
+    }
+
     fn child<'b>(&'b self, name: impl Display, value: &'b Value) -> Field<'b> {
         let name = name.to_string().replace('~', "~0").replace('/', "~1");
-        Field { value, pointer: format!("{}/{name}", self.pointer), errors: self.errors }
+        Field { value, pointer: format!("{}/{name}", self.pointer), errors: self.errors, schema: None }
     }
 
     /// Notes what is wrong with it.
@@ -96,8 +142,17 @@ impl<'a> Field<'a> {
 
     /// An object; fields that `read` does not ask for are refused.
     pub(crate) fn object<T>(&self, read: impl FnOnce(&mut Fields<'_>) -> Option<T>) -> Option<T> {
+        if self.schema.is_some() {
+            let object = Map::new();
+            let mut fields =
+                Fields { object: &object, known: Vec::new(), at: self, asked: Some((Map::new(), Vec::new())) };
+            let value = read(&mut fields);
+            let (properties, required) = fields.asked.unwrap_or_default();
+            self.is(|| json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false}));
+            return value;
+        }
         let Value::Object(object) = self.value else { return self.expected("an object") };
-        let mut fields = Fields { object, known: Vec::new(), at: self };
+        let mut fields = Fields { object, known: Vec::new(), at: self, asked: None };
         let value = read(&mut fields);
         let Fields { known, .. } = fields;
         let unknown = object.keys().filter(|name| !known.contains(&name.as_str()));
@@ -113,6 +168,13 @@ impl<'a> Field<'a> {
         length: RangeInclusive<usize>,
         mut read: impl FnMut(&Field<'_>) -> Option<T>,
     ) -> Option<Vec<T>> {
+        if self.schema.is_some() {
+            let items = RefCell::default();
+            read(&Field { schema: Some(&items), ..self.child(0, &Value::Null) });
+            let items: Value = items.into_inner().into();
+            self.is(|| json!({"type": "array", "minItems": length.start(), "maxItems": length.end(), "items": items}));
+            return None;
+        }
         let Value::Array(items) = self.value else { return self.expected("a list") };
         if !length.contains(&items.len()) {
             return self.refuse(format_args!(
@@ -129,6 +191,13 @@ impl<'a> Field<'a> {
 
     /// Text of so many characters, none of them a control character, and not only blanks.
     pub(crate) fn text(&self, length: RangeInclusive<usize>) -> Option<String> {
+        // All that `char::is_control` says of, and at least one character that is no blank.
+        let pattern = if *length.start() == 0 { NO_CONTROLS } else { NOT_BLANK };
+        if self.is(
+            || json!({"type": "string", "minLength": length.start(), "maxLength": length.end(), "pattern": pattern}),
+        ) {
+            return None;
+        }
         let Value::String(text) = self.value else { return self.expected("text") };
         let count = text.chars().count();
         if !length.contains(&count) {
@@ -147,14 +216,31 @@ impl<'a> Field<'a> {
         Some(text.clone())
     }
 
+    /// Such text of which more has to hold, which these keywords say in its schema and the caller sees to.
+    pub(crate) fn text_that_is(
+        &self,
+        length: RangeInclusive<usize>,
+        keywords: impl FnOnce() -> Value,
+    ) -> Option<String> {
+        let text = self.text(length);
+        self.is(keywords);
+        text
+    }
+
     /// Text that a type reads: an id, a currency.
-    pub(crate) fn parsed<T: FromStr<Err: Display>>(&self) -> Option<T> {
+    pub(crate) fn parsed<T: FromStr<Err: Display> + JsonSchema>(&self) -> Option<T> {
+        if self.is(|| T::json_schema(&mut SchemaGenerator::default()).into()) {
+            return None;
+        }
         let Value::String(text) = self.value else { return self.expected("text") };
         text.parse().map_err(|error: T::Err| self.refuse::<()>(error)).ok()
     }
 
     /// A whole number within bounds.
     pub(crate) fn integer(&self, bounds: RangeInclusive<i64>) -> Option<i64> {
+        if self.is(|| json!({"type": "integer", "minimum": bounds.start(), "maximum": bounds.end()})) {
+            return None;
+        }
         let Value::Number(number) = self.value else { return self.expected("a whole number") };
         number.as_i64().filter(|number| bounds.contains(number)).or_else(|| {
             self.refuse(format_args!("expected a whole number from {} to {}", bounds.start(), bounds.end()))
@@ -163,6 +249,9 @@ impl<'a> Field<'a> {
 
     /// A date, as `2026-02-28`.
     pub(crate) fn date(&self) -> Option<NaiveDate> {
+        if self.is(|| json!({"type": "string", "format": "date"})) {
+            return None;
+        }
         let Value::String(text) = self.value else { return self.expected("a date as text") };
         let shaped = text.len() == 10
             && text.bytes().enumerate().all(|(at, byte)| match at {
@@ -181,7 +270,7 @@ mod tests {
 
     fn errors(body: &Value, reader: impl FnOnce(&mut Fields<'_>) -> Option<()>) -> Vec<(String, String)> {
         let errors = RefCell::new(Vec::new());
-        Field { value: body, pointer: String::new(), errors: &errors }.object(reader);
+        Field { value: body, pointer: String::new(), errors: &errors, schema: None }.object(reader);
         errors.into_inner().into_iter().map(|error| (error.pointer, error.detail)).collect()
     }
 
@@ -202,6 +291,29 @@ mod tests {
             fields.refuse("day", "is a Sunday")
         });
         assert_eq!(found, ["/name", "/rooms/1", "/rooms/2", "/in/a~1b~0c", "/day", "/gone", "/day", "/more"]);
+    }
+
+    #[test]
+    fn the_schema_is_what_the_reading_asks_for() {
+        let read = |fields: &mut Fields<'_>| {
+            let number = fields.required("number", |field| field.integer(1..=5));
+            let items = fields.optional("items", |field| {
+                field.list(0..=3, |item| item.object(|fields| fields.required("day", |field| field.date())))
+            });
+            Some((number?, items?))
+        };
+        let item = json!({"type": "object", "properties": {"day": {"type": "string", "format": "date"}}, "required": ["day"],
+            "additionalProperties": false});
+        let expected = json!({
+            "type": "object",
+            "properties": {
+                "number": {"type": "integer", "minimum": 1, "maximum": 5},
+                "items": {"type": "array", "minItems": 0, "maxItems": 3, "items": item},
+            },
+            "required": ["number"],
+            "additionalProperties": false,
+        });
+        assert_eq!(schema(read), expected);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! outbox row that tells the world. [`contexts`] are siblings of one shape; what they share stands beside them. A
 //! context knows the others only by the events that they publish.
 
+mod action;
 mod answer;
 mod body;
 pub mod clock;
@@ -14,17 +15,21 @@ pub mod contexts;
 mod database;
 mod failure;
 mod fields;
+mod idempotency;
 mod migrate;
+mod openapi;
 mod outbox;
 mod path;
 mod problem;
 mod read_after;
 mod router;
+mod routes;
 mod service;
 pub mod settings;
 mod shell;
 mod topics;
 
+pub use idempotency::{InvalidKeep, Keep};
 pub use migrate::{MigrateError, migrate};
 pub use service::serve;
 pub use settings::Settings;

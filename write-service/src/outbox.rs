@@ -91,7 +91,7 @@ impl Entry {
             messaging.destination.name = topic,
             messaging.message.id = %id,
         );
-        let correlation_id = command.correlation_id.clone().unwrap_or_else(|| id.to_string());
+        let correlation_id = command.correlation_id.clone();
         let trace = trace::of(&span);
         let headers = [
             (names::SOURCE, Some(D::SOURCE.to_owned())),

@@ -1,11 +1,17 @@
 //! Refusals and failures as RFC 9457 problem details: every answer that is not a success has this form.
 
+use std::convert::Infallible;
+
 use axum::{
-    Json,
-    http::{HeaderValue, StatusCode, header},
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
+
+use crate::answer::Answer;
+
+/// The media type of a problem.
+pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
 
 /// A problem, on its way to the client. No personal data in `detail`: it may be logged by whoever calls.
 #[derive(Debug)]
@@ -87,21 +93,34 @@ impl Problem {
     }
 }
 
+impl From<Problem> for Answer {
+    fn from(problem: Problem) -> Self {
+        let body = Body {
+            ty: format!("/problems/{}", problem.slug),
+            title: problem.title,
+            status: problem.status.as_u16(),
+            detail: &problem.detail,
+            errors: &problem.errors,
+        };
+        // Text and a number can always be written.
+        let body = serde_json::to_vec(&body).unwrap_or_default();
+        let mut answer = Self::new(problem.status, MEDIA_TYPE, body);
+        if let Some(seconds) = problem.retry_after {
+            answer.headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        answer
+    }
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = Body {
-            ty: format!("/problems/{}", self.slug),
-            title: self.title,
-            status: self.status.as_u16(),
-            detail: &self.detail,
-            errors: &self.errors,
-        };
-        let mut response = (self.status, Json(body)).into_response();
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if let Some(seconds) = self.retry_after {
-            headers.insert(header::RETRY_AFTER, seconds.into());
-        }
-        response
+        Answer::from(self).into_response()
+    }
+}
+
+/// So that a command whose path has no parameter needs no case of its own.
+impl From<Infallible> for Problem {
+    fn from(never: Infallible) -> Self {
+        match never {}
     }
 }

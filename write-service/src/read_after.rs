@@ -1,7 +1,7 @@
 //! `Read-After` on a command: it decides only once its context has seen what the client has seen elsewhere.
 
 use axum::http::HeaderMap;
-use contracts::{ReadAfter, Topic};
+use contracts::ReadAfter;
 use deadpool_postgres::Pool;
 use tokio::time::Instant;
 
@@ -37,18 +37,13 @@ pub(crate) struct Copy {
 }
 
 /// Waits until the context's copies have what the tokens name. Its own aggregates are always up to date.
-pub(crate) async fn wait(
-    shell: &Shell,
-    tokens: &[ReadAfter],
-    own: &'static [Topic],
-    copies: &'static [Copy],
-) -> Result<(), Problem> {
+pub(crate) async fn wait(shell: &Shell, tokens: &[ReadAfter]) -> Result<(), Problem> {
     let deadline = Instant::now() + shell.read_after_timeout;
     for token in tokens {
-        if own.iter().any(|topic| topic.name == token.topic) {
+        if shell.context.topics.iter().any(|topic| topic.name == token.topic) {
             continue;
         }
-        let Some(copy) = copies.iter().find(|copy| copy.topic == token.topic) else {
+        let Some(copy) = shell.context.copies.iter().find(|copy| copy.topic == token.topic) else {
             let reason = "names something of which this context keeps no copy: leave it out here";
             return Err(Problem::invalid_header("Read-After", reason));
         };

@@ -11,7 +11,7 @@ use axum::{
 };
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::{body, context::Context, problem::Problem, shell::Shell};
+use crate::{body, context::Context, openapi, problem::Problem, shell::Shell};
 
 /// How long a request may take.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
@@ -19,10 +19,13 @@ const TIME_LIMIT: Duration = Duration::from_secs(10);
 /// The routes of these contexts, each below its name, beside the operator's.
 pub(crate) fn compose(contexts: impl IntoIterator<Item = (&'static Context, Shell)>, operators: Router) -> Router {
     let mut router = operators;
+    let mut operations = Vec::new();
     for (context, shell) in contexts {
-        router = router.nest(&format!("/{}", context.name), (context.routes)().with_state(shell));
+        let routes = (context.routes)();
+        operations.extend(routes.operations.into_iter().map(|operation| (context, operation)));
+        router = router.nest(&format!("/{}", context.name), routes.router.with_state(shell));
     }
-    finish(router)
+    finish(router.merge(openapi::routes(&operations)))
 }
 
 fn finish(router: Router) -> Router {

@@ -1,11 +1,21 @@
 //! Runs a set of contexts in one process: their routes, their reactors, and the watch over what they depend on.
 
+use std::sync::Arc;
+
 use contracts::Topic;
 use inbox::{Applied, Intake};
 use telemetry::{CancellationToken, admin, health::Health, metrics::Metrics};
 use tokio::{net::TcpListener, task::JoinSet};
 
-use crate::{context::Context, database, router, settings::Settings, shell::Shell, topics};
+use crate::{
+    context::Context,
+    database,
+    idempotency::{self, Answers},
+    router,
+    settings::Settings,
+    shell::Shell,
+    topics,
+};
 
 /// The name under which the service shows itself to Kafka and PostgreSQL.
 const NAME: &str = "write-service";
@@ -22,12 +32,20 @@ pub async fn serve(
     metrics: Metrics,
     shutdown: CancellationToken,
 ) -> std::io::Result<()> {
-    let Settings { contexts, clock, kafka, read_after_timeout, connections, trace_messages } = settings;
+    let Settings { contexts, clock, kafka, read_after_timeout, idempotency_keep, connections, trace_messages } =
+        settings;
     let mut tasks = JoinSet::new();
     let mut shells = Vec::new();
     for (context, database) in contexts {
         let database = database.as_role(context.schema).application_name(NAME).pool_size(connections);
-        let shell = Shell { pool: database.pool()?, clock, applied: Applied::new(), read_after_timeout };
+        let shell = Shell {
+            context,
+            pool: database.pool()?,
+            answers: Arc::new(Answers::of(context.schema)),
+            clock,
+            applied: Applied::new(),
+            read_after_timeout,
+        };
         let intake = Intake {
             kafka: kafka.clone(),
             service: NAME.to_owned(),
@@ -37,7 +55,13 @@ pub async fn serve(
             metrics: metrics.clone(),
             trace_messages,
         };
-        spawn(&mut tasks, context, &intake, &shell.applied, &shutdown);
+        let there = spawn(&mut tasks, context, &intake, &shell.applied, &shutdown);
+        let (pool, answers, stop) = (shell.pool.clone(), shell.answers.clone(), shutdown.clone());
+        tasks.spawn(async move {
+            if there.run_until_cancelled_owned(stop.cancelled()).await.is_none() {
+                idempotency::clean(&pool, &answers, idempotency_keep, &stop).await;
+            }
+        });
         shells.push((context, shell));
     }
 
@@ -54,14 +78,15 @@ pub async fn serve(
     served
 }
 
-/// Watches a context's database, and starts its reactors once its schema is there.
+/// Watches a context's database, and starts its reactors once its schema is there: then the token that it answers is
+/// cancelled.
 fn spawn(
     tasks: &mut JoinSet<()>,
     context: &'static Context,
     intake: &Intake,
     applied: &Applied,
     shutdown: &CancellationToken,
-) {
+) -> CancellationToken {
     let there = CancellationToken::new();
     let (pool, part) = (intake.pool.clone(), intake.health.part(format!("database.{}", context.name)));
     let (signal, stop) = (there.clone(), shutdown.clone());
@@ -81,4 +106,5 @@ fn spawn(
             }
         });
     }
+    there
 }

@@ -10,7 +10,7 @@ use telemetry::{
     settings::Problems,
 };
 
-use crate::{clock::Clock, context::Context, contexts};
+use crate::{clock::Clock, context::Context, contexts, idempotency::Keep};
 
 const READ_AFTER_TIMEOUT: &str = "--read-after-timeout-ms / READ_AFTER_TIMEOUT_MS";
 const CONNECTIONS: &str = "--database-connections / DATABASE_CONNECTIONS";
@@ -29,6 +29,8 @@ pub struct Settings {
     pub kafka: Kafka,
     /// How long a command waits for what its `Read-After` tokens name.
     pub read_after_timeout: Duration,
+    /// For how long the answer to a command is kept under its `Idempotency-Key`.
+    pub idempotency_keep: Keep,
     /// The most connections of each context to its database.
     pub connections: usize,
     /// Whether each message that a reactor applies gets a span; worth its cost where spans are exported.
@@ -44,6 +46,7 @@ impl Settings {
             clock: Clock::System,
             kafka,
             read_after_timeout: Duration::from_secs(5),
+            idempotency_keep: Keep::DEFAULT,
             connections: 16,
             trace_messages: false,
         }
@@ -75,6 +78,11 @@ pub struct ServeArgs {
     /// How long a command waits for what its `Read-After` header names.
     #[arg(long, env = "READ_AFTER_TIMEOUT_MS", default_value = "5000", value_name = "MILLISECONDS")]
     read_after_timeout_ms: String,
+
+    /// For how long the answer to a command is kept under its `Idempotency-Key`: as long as a client may go on trying.
+    /// A number with s, m, h or d.
+    #[arg(long, env = "IDEMPOTENCY_KEEP", default_value = "24h", value_name = "TIME")]
+    idempotency_keep: String,
 
     /// The most connections of each context to its database.
     #[arg(long, env = "DATABASE_CONNECTIONS", default_value = "16", value_name = "NUMBER")]
@@ -110,6 +118,7 @@ impl ServeArgs {
         let kafka = self.kafka.check(&mut problems);
         let timeout = bounded(READ_AFTER_TIMEOUT, &self.read_after_timeout_ms, 0..=LONGEST_WAIT_MS, &mut problems);
         let connections = bounded(CONNECTIONS, &self.database_connections, 1..=1_000, &mut problems);
+        let keep = problems.parse("--idempotency-keep / IDEMPOTENCY_KEEP", &self.idempotency_keep);
         let trace_messages = self.logs.otlp_endpoint().is_some();
         let serve = (|| {
             let settings = Settings {
@@ -117,6 +126,7 @@ impl ServeArgs {
                 clock: clock?,
                 kafka: kafka?,
                 read_after_timeout: Duration::from_millis(timeout?),
+                idempotency_keep: keep?,
                 connections: usize::try_from(connections?).ok()?,
                 trace_messages,
             };
@@ -270,6 +280,8 @@ mod tests {
             "here",
             "--clock",
             "sun",
+            "--idempotency-keep",
+            "always",
             "--context",
             "minibar",
             "--context",
@@ -280,7 +292,7 @@ mod tests {
             "xml",
         ];
         let message = check(&line).err().unwrap();
-        for setting in ["LISTEN", "CLOCK", "CONTEXTS", "ACCOUNTS_DATABASE_URL", "LOG_FORMAT"] {
+        for setting in ["LISTEN", "CLOCK", "IDEMPOTENCY_KEEP", "CONTEXTS", "ACCOUNTS_DATABASE_URL", "LOG_FORMAT"] {
             assert!(message.contains(setting), "{setting} is not in: {message}");
         }
         assert!(!message.contains("DIRECT_BOOKING_DATABASE_URL"), "{message}");

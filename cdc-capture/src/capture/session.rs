@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use contracts::envelope::{Lsn, Position};
 use telemetry::{CancellationToken, backoff::Backoff};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::{
     Parts,
@@ -29,6 +29,8 @@ const BITE: usize = 1024;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long the client may take to give back the room of what it has just reported as acknowledged.
 const SETTLING: Duration = Duration::from_millis(1);
+/// How long the reason of a failure may come after the failure.
+const AFTERTHOUGHT: Duration = Duration::from_millis(300);
 /// How long what is in flight may take at the end, and then the last confirmation.
 const FLUSH: Duration = Duration::from_secs(6);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -150,6 +152,27 @@ impl<'a> Session<'a> {
 
     /// Relays until the token is cancelled, which is the good end, or something fails.
     pub(super) async fn run(&mut self, shutdown: &CancellationToken) -> Result<(), Error> {
+        match self.run_until(shutdown).await {
+            Err(Error::Kafka(reason)) => Err(self.blame(reason).await),
+            ended => ended,
+        }
+    }
+
+    /// What the producer says once an event was refused says less than the refusal, which may come a moment later.
+    async fn blame(&mut self, reason: String) -> Error {
+        let publisher = &self.relay.publisher;
+        let refusal = async {
+            loop {
+                match publisher.failure() {
+                    Some(failure) => return failure,
+                    None => publisher.changed().await,
+                }
+            }
+        };
+        timeout(AFTERTHOUGHT, refusal).await.map_or(Error::Kafka(reason), Error::Undelivered)
+    }
+
+    async fn run_until(&mut self, shutdown: &CancellationToken) -> Result<(), Error> {
         loop {
             let wake = self.wake(shutdown).await;
             self.look_at_the_clock()?;
@@ -237,7 +260,10 @@ impl<'a> Session<'a> {
         let mut next = Some(frame);
         for taken in 1.. {
             match next {
-                None => break,
+                None => {
+                    self.relay.publisher.lull(self.relay.progress.next_event());
+                    break;
+                }
                 Some(Frame::Data(message)) => self.deal_with(message)?,
                 Some(Frame::Keepalive { wal_end, reply_wanted }) => {
                     self.settle()?;

@@ -12,6 +12,7 @@
 
 mod context;
 mod found;
+mod hurry;
 mod read_back;
 mod settings;
 mod spans;
@@ -42,6 +43,7 @@ use telemetry::kafka::Kafka;
 
 use crate::outbox::Event;
 use context::{Context, Shared};
+use hurry::Hurry;
 use spans::SendSpans;
 use transaction::Transactions;
 
@@ -58,6 +60,9 @@ pub struct Publisher {
     largest_message: usize,
     kafka: Kafka,
     transactions: Option<Transactions>,
+    hurry: Option<Hurry>,
+    /// All events below this number were hurried, or need not be.
+    hurried: u64,
 }
 
 /// Why an event was not taken.
@@ -128,9 +133,21 @@ impl Publisher {
         let producer = ThreadedProducer::from_config_and_context(&config, context).map_err(UnusableSettings::from)?;
         let spans = trace.then(SendSpans::default);
         let (queue_bytes, largest_message) = (settings::queue_bytes(&config), settings::largest_message(&config));
-        let (producer, kafka) = (Some(Arc::new(producer)), kafka.clone());
+        let (producer, kafka) = (Arc::new(producer), kafka.clone());
         let transactions = transactions.map(Transactions::new);
-        Ok(Self { producer, shared, spans, drained: 0, queue_bytes, largest_message, kafka, transactions })
+        let hurry = Hurry::new(&producer).inspect_err(|error| tracing::warn!(%error, "no thread for flushing")).ok();
+        Ok(Self {
+            producer: Some(producer),
+            shared,
+            spans,
+            drained: 0,
+            queue_bytes,
+            largest_message,
+            kafka,
+            transactions,
+            hurry,
+            hurried: 0,
+        })
     }
 
     /// The largest message that it takes, in bytes, with key and headers.
@@ -203,6 +220,17 @@ impl Publisher {
                 Some((_, reason)) => reason,
                 None => telemetry::database::reason(&error),
             })),
+        }
+    }
+
+    /// Nothing comes behind the event before this number for now: unless there is a backlog, what waits for more to be
+    /// sent together is sent at once.
+    pub fn lull(&mut self, next: u64) {
+        if let (Some(hurry), Some(producer)) = (&self.hurry, &self.producer)
+            && self.hurried < next
+        {
+            hurry.hurry(producer);
+            self.hurried = next;
         }
     }
 

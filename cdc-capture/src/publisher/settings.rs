@@ -6,7 +6,7 @@ use rdkafka::{ClientConfig, error::KafkaError};
 use telemetry::{kafka::Kafka, settings::Problems};
 
 /// The most events in flight. What an event's bit and a transaction's entry cost is bounded by it.
-pub const MAX_IN_FLIGHT: usize = 16_384;
+pub const MAX_IN_FLIGHT: usize = 8_192;
 
 /// What the guarantees rest on; an operator cannot set it otherwise.
 const FIXED: [(&str, &str); 3] =

@@ -1,7 +1,7 @@
 //! What arrives, in which order, with which headers, and what is confirmed.
 
 use contracts::envelope::{Envelope, Position};
-use servers::{eventually, topics::Record};
+use servers::{Kafka, KafkaOptions, eventually, topics::Record};
 
 use crate::outbox::{Outbox, SOON, connect, insert, number};
 
@@ -165,19 +165,17 @@ async fn an_idle_database_moves_the_slot_on() {
 
 #[tokio::test]
 async fn what_is_in_flight_at_the_end_is_flushed_and_confirmed() {
-    let outbox = Outbox::create("end").await;
-    let mut settings = outbox.settings();
-    // So slow that the end comes while all of it is in flight: it looks at its state every 2 s, a fifth of the timeout.
-    outbox.execute(&format!("ALTER ROLE {} SET wal_sender_timeout = '10s'", outbox.login.role)).await;
-    settings.linger = std::time::Duration::from_millis(2_100);
-    let relay = crate::outbox::Relay::start(settings.clone());
-    relay.until("ready", |report| report.ready).await;
+    let broker = Kafka::start_with(KafkaOptions::default()).await.unwrap();
+    let outbox = Outbox::create_with("end", &broker.bootstrap_servers()).await;
+    let relay = outbox.start_ready().await;
     outbox.insert("k", 0..1).await;
     outbox.drained().await;
+    // The end comes while all of it is in flight.
+    broker.pause().unwrap();
     outbox.insert("k", 1..100).await;
     let target = outbox.wal_position().await;
     eventually("they are in flight", SOON, async || relay.metric("capture_in_flight_events") == 99.0).await;
-    relay.stop().await;
+    tokio::join!(relay.stop(), async { broker.resume().unwrap() });
     assert!(outbox.confirmed().await >= target || outbox.numbers().await["k"].len() == 100);
     assert!(!outbox.slot_is_active().await, "the slot is free at once");
 

@@ -14,7 +14,7 @@ async fn an_account_is_opened_changed_and_closed() {
     assert_eq!(opened.header("location"), "/accounts/accounts/ada");
     assert_eq!(opened.header("etag"), "\"1-1\"");
     assert_eq!((token(&opened).subject.as_str(), token(&opened).version.get()), ("ada", 1));
-    assert_eq!(opened.header("correlation-id").len(), 36);
+    assert_eq!(opened.header("x-correlation-id").len(), 36);
     let mut document = account("ada");
     document["version"] = json!(1);
     document["status"] = json!("OPEN");
@@ -25,7 +25,7 @@ async fn an_account_is_opened_changed_and_closed() {
     assert!(!changed.headers.contains_key("location"));
     assert_eq!(changed.body["address"]["city"], "Brugge");
 
-    let closed = service.send(service.request("POST", "/accounts/accounts/ada/close")).await.expect(200);
+    let closed = service.send(service.command("/accounts/accounts/ada/close")).await.expect(200);
     assert_eq!((&closed.body["status"], &closed.body["version"]), (&json!("CLOSED"), &json!(3)));
     let got = service.get("/accounts/accounts/ada").await.expect(200);
     assert_eq!(got.bytes, closed.bytes);

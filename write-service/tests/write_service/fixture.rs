@@ -32,6 +32,7 @@ pub(crate) const ROLES: &str = "NOINHERIT IN ROLE accounts, direct_booking";
 
 pub(crate) struct Hotel {
     pub(crate) admin: Client,
+    pub(crate) admin_url: String,
     pub(crate) service: Service,
     pub(crate) kafka: Kafka,
     pub(crate) login: Login,
@@ -83,13 +84,23 @@ impl Service {
         self.http.request(method.parse().unwrap(), format!("{}{path}", self.url))
     }
 
+    /// Begins a command, under a key that no other has.
+    pub(crate) fn command(&self, path: &str) -> reqwest::RequestBuilder {
+        self.request("POST", path).header("idempotency-key", Uuid::now_v7().to_string())
+    }
+
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
-        self.send(self.request("POST", path).json(body)).await
+        self.post_with(path, body, &[]).await
     }
 
     pub(crate) async fn post_with(&self, path: &str, body: &Value, headers: &[(&str, &str)]) -> Answer {
-        let request = self.request("POST", path).json(body);
+        let request = self.command(path).json(body);
         self.send(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))).await
+    }
+
+    /// Sends a command under this key.
+    pub(crate) async fn post_as(&self, key: &str, path: &str, body: &Value) -> Answer {
+        self.send(self.request("POST", path).header("idempotency-key", key).json(body)).await
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -158,7 +169,8 @@ impl Hotel {
         let kafka = Kafka { topic_prefix: unique_prefix(purpose), ..Kafka::at(&shared::kafka().bootstrap_servers) };
         let settings = Settings::all_in(&Database::parse(&login.url).unwrap(), kafka.clone());
         let service = Service::start(change(settings)).await;
-        Self { admin: connect(&database.url()).await, service, kafka, login, _database: database }
+        let admin_url = database.url();
+        Self { admin: connect(&admin_url).await, admin_url, service, kafka, login, _database: database }
     }
 
     /// A hotel whose commands bring their own time.

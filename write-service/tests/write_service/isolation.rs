@@ -27,7 +27,7 @@ async fn a_role_reads_and_writes_nothing_of_another_context() {
         ("direct_booking", "accounts", &["account"]),
     ] {
         let client = as_role(&hotel, role).await;
-        for table in tables.iter().chain(&["outbox", "refinery_schema_history"]) {
+        for table in tables.iter().chain(&["outbox", "command_answer", "refinery_schema_history"]) {
             for statement in [
                 format!("select * from {other}.{table}"),
                 format!("insert into {other}.{table} default values"),
@@ -55,6 +55,7 @@ async fn a_role_does_in_its_own_schema_only_what_commands_do() {
             format!("select * from {role}.outbox"),
             format!("update {role}.outbox set type = ''"),
             format!("delete from {role}.outbox"),
+            format!("update {role}.command_answer set status = 200"),
             format!("delete from {role}.{}", tables[0]),
             format!("truncate {role}.{}", tables[0]),
             format!("drop table {role}.{}", tables[0]),

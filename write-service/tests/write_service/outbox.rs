@@ -44,11 +44,14 @@ async fn every_change_has_its_event_with_the_document_that_was_answered() {
             (of_booking, "b1", "hotel.direct-booking.BookingCancelled.v1", 2),
         ]
     );
+    let mut causes = BTreeSet::new();
     for (row, answer) in rows.iter().zip(&answers) {
         assert_eq!(row.text.as_bytes(), answer.bytes);
         assert_eq!(row.id.get_version_num(), 7);
-        assert_eq!(row.headers["ce_correlationid"], row.id.to_string());
-        assert_eq!(answer.header("correlation-id"), row.id.to_string());
+        // Each starts a story of its own, named after the command that is its cause.
+        assert_eq!(row.headers["ce_correlationid"], row.headers["ce_causationid"]);
+        assert_eq!(answer.header("x-correlation-id"), row.headers["ce_causationid"]);
+        assert!(causes.insert(row.headers["ce_causationid"].clone()));
     }
     let states =
         "select (select version from accounts.account) * 100 + (select version from direct_booking.booking) * 10
@@ -60,9 +63,9 @@ async fn every_change_has_its_event_with_the_document_that_was_answered() {
 async fn an_event_carries_its_story_its_cause_and_its_trace() {
     let hotel = Hotel::open("headers").await;
     let parent = format!("00-{TRACE}-b7ad6b7169203331-01");
-    let headers = [("correlation-id", "story-7"), ("traceparent", parent.as_str()), ("tracestate", "vendor=1")];
+    let headers = [("x-correlation-id", "story-7"), ("traceparent", parent.as_str()), ("tracestate", "vendor=1")];
     let answer = hotel.service.post_with("/accounts/accounts", &account("ada"), &headers).await.expect(201);
-    assert_eq!(answer.header("correlation-id"), "story-7");
+    assert_eq!(answer.header("x-correlation-id"), "story-7");
     let answered = answer.header("traceparent");
     assert_eq!(answered.split('-').nth(1), Some(TRACE));
 

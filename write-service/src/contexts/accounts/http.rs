@@ -1,81 +1,118 @@
 //! The routes of accounts.
 
 use axum::{
-    Router,
     extract::State,
-    http::HeaderMap,
-    response::Response,
-    routing::{get, post},
+    http::{HeaderMap, StatusCode},
+    routing::get,
 };
+use chrono::NaiveDate;
 use contracts::{
-    accounts::{AccountDocument, Address, TOPICS},
+    accounts::{AccountDocument, Address},
     id::AccountId,
 };
+use deadpool_postgres::Transaction;
+use serde_json::json;
 
 use super::{
     domain::{self, Change, Details, Refusal},
     store,
 };
 use crate::{
-    answer,
-    body::{Body, OptionalBody},
+    action::Action,
+    answer::Answer,
+    body::Presence,
     command::Command,
-    fields::{self, Field, Fields},
+    fields::{Field, Fields},
     path::Id,
     problem::Problem,
-    read_after,
+    routes::Routes,
     shell::Shell,
 };
 
 const COLLECTION: &str = "/accounts/accounts";
 
-pub(crate) fn routes() -> Router<Shell> {
-    Router::new()
-        .route("/accounts", post(open))
-        .route("/accounts/{id}", get(document))
-        .route("/accounts/{id}/change-details", post(change_details))
-        .route("/accounts/{id}/close", post(close))
+pub(crate) fn routes() -> Routes {
+    Routes::new()
+        .command::<Open>("/accounts")
+        .document::<AccountDocument>("/accounts/{id}", "The account as it is.", get(document))
+        .command::<ChangeDetails>("/accounts/{id}/change-details")
+        .command::<Close>("/accounts/{id}/close")
 }
 
-async fn open(State(shell): State<Shell>, command: Command, Body(body): Body) -> Result<Response, Problem> {
-    let (id, details) = fields::read(&body, |fields| {
+struct Open {
+    id: Option<AccountId>,
+    details: Details,
+}
+
+impl Action for Open {
+    type On = ();
+    type Document = AccountDocument;
+    const NAME: &'static str = "OpenAccount";
+    const SUMMARY: &'static str = "Opens an account.";
+    const STATUS: StatusCode = StatusCode::CREATED;
+
+    fn read(fields: &mut Fields<'_>, _: NaiveDate) -> Option<Self> {
         let id = fields.optional("accountId", |field| field.parsed());
         let details = details(fields);
-        Some((id?, details?))
-    })?;
-    read_after::wait(&shell, &command.read_after, TOPICS, &[]).await?;
-    let (account, event) = domain::open(id.unwrap_or_else(AccountId::generate), details);
-    Ok(answer::created(COLLECTION, store::insert(&shell.pool, &account, event, &command).await?))
+        Some(Self { id: id?, details: details? })
+    }
+
+    async fn perform(self, (): (), transaction: &Transaction<'_>, command: &Command) -> Result<Answer, Problem> {
+        let (account, event) = domain::open(self.id.unwrap_or_else(AccountId::generate), self.details);
+        Ok(Answer::created(COLLECTION, store::insert(transaction, &account, event, command).await?))
+    }
 }
 
-async fn change_details(
-    State(shell): State<Shell>,
-    Id(id): Id<AccountId>,
-    command: Command,
-    Body(body): Body,
-) -> Result<Response, Problem> {
-    let details = fields::read(&body, details)?;
-    change(&shell, &id, Change::Details(details), &command).await
+struct ChangeDetails(Details);
+
+impl Action for ChangeDetails {
+    type On = Id<AccountId>;
+    type Document = AccountDocument;
+    const NAME: &'static str = "ChangeAccountDetails";
+    const SUMMARY: &'static str = "Replaces all details of an account.";
+    const STATUS: StatusCode = StatusCode::OK;
+
+    fn read(fields: &mut Fields<'_>, _: NaiveDate) -> Option<Self> {
+        details(fields).map(Self)
+    }
+
+    async fn perform(
+        self,
+        Id(id): Self::On,
+        transaction: &Transaction<'_>,
+        command: &Command,
+    ) -> Result<Answer, Problem> {
+        Ok(Answer::changed(store::change(transaction, &id, Change::Details(self.0), command).await?))
+    }
 }
 
-async fn close(
-    State(shell): State<Shell>,
-    Id(id): Id<AccountId>,
-    command: Command,
-    OptionalBody(body): OptionalBody,
-) -> Result<Response, Problem> {
-    fields::read(&body, |_| Some(()))?;
-    change(&shell, &id, Change::Close, &command).await
+struct Close;
+
+impl Action for Close {
+    type On = Id<AccountId>;
+    type Document = AccountDocument;
+    const NAME: &'static str = "CloseAccount";
+    const SUMMARY: &'static str = "Closes an account, for good.";
+    const STATUS: StatusCode = StatusCode::OK;
+    const BODY: Presence = Presence::Optional;
+
+    fn read(_: &mut Fields<'_>, _: NaiveDate) -> Option<Self> {
+        Some(Self)
+    }
+
+    async fn perform(
+        self,
+        Id(id): Self::On,
+        transaction: &Transaction<'_>,
+        command: &Command,
+    ) -> Result<Answer, Problem> {
+        Ok(Answer::changed(store::change(transaction, &id, Change::Close, command).await?))
+    }
 }
 
-async fn change(shell: &Shell, id: &AccountId, change: Change, command: &Command) -> Result<Response, Problem> {
-    read_after::wait(shell, &command.read_after, TOPICS, &[]).await?;
-    Ok(answer::changed(store::change(&shell.pool, id, change, command).await?))
-}
-
-async fn document(State(shell): State<Shell>, Id(id): Id<AccountId>, headers: HeaderMap) -> Result<Response, Problem> {
+async fn document(State(shell): State<Shell>, Id(id): Id<AccountId>, headers: HeaderMap) -> Result<Answer, Problem> {
     let account = store::find(&shell.pool, &id).await?;
-    answer::document(&headers, account.as_ref().map(AccountDocument::from).as_ref())
+    Answer::document(&headers, account.as_ref().map(AccountDocument::from).as_ref())
 }
 
 fn details(fields: &mut Fields<'_>) -> Option<Details> {
@@ -94,14 +131,16 @@ fn address(fields: &mut Fields<'_>) -> Option<Address> {
 }
 
 fn country(field: &Field<'_>) -> Option<String> {
-    let text = field.text(1..=200)?;
+    let code = || json!({"description": "A country code of ISO 3166-1.", "pattern": "^[A-Z]{2}$"});
+    let text = field.text_that_is(1..=200, code)?;
     let is_code = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase());
     if is_code { Some(text) } else { field.refuse("expected a country code of ISO 3166-1: two capital letters") }
 }
 
 /// Whether mail arrives there only mail can tell. This keeps out what is no address at all.
 fn email(field: &Field<'_>) -> Option<String> {
-    let text = field.text(1..=254)?;
+    let text =
+        field.text_that_is(1..=254, || json!({"description": "An email address.", "pattern": r"^[^\s@]+@[^\s@]+$"}))?;
     let is_address = text.split_once('@').is_some_and(|(local, domain)| {
         !local.is_empty() && !domain.is_empty() && !domain.contains('@') && !text.contains(char::is_whitespace)
     });

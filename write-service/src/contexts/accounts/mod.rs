@@ -19,5 +19,6 @@ pub(crate) static CONTEXT: Context = Context {
     topics: contracts::accounts::TOPICS,
     migrations: embedded::migrations::runner,
     routes: http::routes,
+    copies: &[],
     reactors: &[],
 };

@@ -5,7 +5,7 @@ use contracts::{
     envelope::AggregateVersion,
     id::AccountId,
 };
-use deadpool_postgres::Pool;
+use deadpool_postgres::{Pool, Transaction};
 use tokio_postgres::Row;
 
 use super::domain::{Account, Change, Details, Refusal};
@@ -44,14 +44,13 @@ pub(crate) async fn find(pool: &Pool, id: &AccountId) -> Result<Option<Account>,
 
 /// Stores a new account with its event.
 pub(crate) async fn insert(
-    pool: &Pool,
+    transaction: &Transaction<'_>,
     account: &Account,
     event: AccountEvent,
     command: &Command,
 ) -> Result<Recorded, Failure<Refusal>> {
-    let client = pool.get().await?;
     let entry = Entry::new(&AccountDocument::from(account), event.ty(), command);
-    match entry.execute(&client, INSERT, &State::of(account).columns()).await? {
+    match entry.execute(transaction, INSERT, &State::of(account).columns()).await? {
         0 => Err(Failure::Taken),
         _ => Ok(entry.recorded()),
     }
@@ -59,21 +58,18 @@ pub(crate) async fn insert(
 
 /// Lets the domain decide on a change, with the account locked, and stores what it decides.
 pub(crate) async fn change(
-    pool: &Pool,
+    transaction: &Transaction<'_>,
     id: &AccountId,
     change: Change,
     command: &Command,
 ) -> Result<Recorded, Failure<Refusal>> {
-    let mut client = pool.get().await?;
-    let transaction = client.transaction().await?;
     let statement = transaction.prepare_cached(LOCK).await?;
     let row = transaction.query_opt(&statement, &[&id.as_str()]).await?.ok_or(Failure::Missing)?;
     let before = account(&row)?;
     command.check_version(&AccountDocument::from(&before))?;
     let (after, event) = before.decide(change).map_err(Failure::Refused)?;
     let entry = Entry::new(&AccountDocument::from(&after), event.ty(), command);
-    entry.execute(&transaction, UPDATE, &State::of(&after).columns()).await?;
-    transaction.commit().await?;
+    entry.execute(transaction, UPDATE, &State::of(&after).columns()).await?;
     Ok(entry.recorded())
 }
 

@@ -20,5 +20,6 @@ pub(crate) static CONTEXT: Context = Context {
     topics: contracts::direct_booking::TOPICS,
     migrations: embedded::migrations::runner,
     routes: http::routes,
+    copies: reactors::COPIES,
     reactors: reactors::ALL,
 };

@@ -1,35 +1,34 @@
 //! Bookings: make one, cancel it, read it.
 
 use axum::{
-    Router,
     extract::State,
-    http::HeaderMap,
-    response::Response,
-    routing::{get, post},
+    http::{HeaderMap, StatusCode},
+    routing::get,
 };
 use chrono::NaiveDate;
 use contracts::{
-    direct_booking::{BookingDocument, Guests, TOPICS},
+    direct_booking::{BookingDocument, Guests},
     id::BookingId,
     money::Money,
 };
+use deadpool_postgres::Transaction;
 
 use super::super::{
     domain::{
         booking::{Make, Refusal},
         stay::Stay,
     },
-    reactors::COPIES,
     store,
 };
 use crate::{
-    answer,
-    body::{Body, OptionalBody},
+    action::Action,
+    answer::Answer,
+    body::Presence,
     command::Command,
-    fields::{self, Field, Fields},
+    fields::{Field, Fields},
     path::Id,
     problem::Problem,
-    read_after,
+    routes::Routes,
     shell::Shell,
 };
 
@@ -41,50 +40,69 @@ const MOST_GUESTS: i64 = 99;
 /// The highest nightly rate, in the currency's smallest unit.
 const HIGHEST_RATE: i64 = 10_000_000_000;
 
-pub(super) fn routes() -> Router<Shell> {
-    Router::new()
-        .route("/bookings", post(make))
-        .route("/bookings/{id}", get(document))
-        .route("/bookings/{id}/cancel", post(cancel))
+pub(super) fn routes() -> Routes {
+    Routes::new()
+        .command::<Make>("/bookings")
+        .document::<BookingDocument>("/bookings/{id}", "The booking as it is.", get(document))
+        .command::<Cancel>("/bookings/{id}/cancel")
 }
 
-async fn make(State(shell): State<Shell>, command: Command, Body(body): Body) -> Result<Response, Problem> {
-    let make = fields::read(&body, |fields| wish(fields, command.now.date_naive()))?;
-    read_after::wait(&shell, &command.read_after, TOPICS, COPIES).await?;
-    Ok(answer::created(COLLECTION, store::bookings::make(&shell.pool, make, &command).await?))
+impl Action for Make {
+    type On = ();
+    type Document = BookingDocument;
+    const NAME: &'static str = "MakeBooking";
+    const SUMMARY: &'static str = "Books a room on an account.";
+    const STATUS: StatusCode = StatusCode::CREATED;
+
+    fn read(fields: &mut Fields<'_>, today: NaiveDate) -> Option<Self> {
+        let id = fields.optional("bookingId", |field| field.parsed());
+        let account_id = fields.required("accountId", |field| field.parsed());
+        let room_type_id = fields.required("roomTypeId", |field| field.parsed());
+        let stay = stay(fields, today);
+        let guests = fields.required("guests", guests);
+        let nightly_rate = fields.required("nightlyRate", |rate| rate.object(money));
+        Some(Self {
+            id: id?.unwrap_or_else(BookingId::generate),
+            account_id: account_id?,
+            room_type_id: room_type_id?,
+            stay: stay?,
+            guests: guests?,
+            nightly_rate: nightly_rate?,
+        })
+    }
+
+    async fn perform(self, (): (), transaction: &Transaction<'_>, command: &Command) -> Result<Answer, Problem> {
+        Ok(Answer::created(COLLECTION, store::bookings::make(transaction, self, command).await?))
+    }
 }
 
-async fn cancel(
-    State(shell): State<Shell>,
-    Id(id): Id<BookingId>,
-    command: Command,
-    OptionalBody(body): OptionalBody,
-) -> Result<Response, Problem> {
-    fields::read(&body, |_| Some(()))?;
-    read_after::wait(&shell, &command.read_after, TOPICS, COPIES).await?;
-    Ok(answer::changed(store::bookings::cancel(&shell.pool, &id, &command).await?))
+struct Cancel;
+
+impl Action for Cancel {
+    type On = Id<BookingId>;
+    type Document = BookingDocument;
+    const NAME: &'static str = "CancelBooking";
+    const SUMMARY: &'static str = "Cancels a booking, until the day of departure.";
+    const STATUS: StatusCode = StatusCode::OK;
+    const BODY: Presence = Presence::Optional;
+
+    fn read(_: &mut Fields<'_>, _: NaiveDate) -> Option<Self> {
+        Some(Self)
+    }
+
+    async fn perform(
+        self,
+        Id(id): Self::On,
+        transaction: &Transaction<'_>,
+        command: &Command,
+    ) -> Result<Answer, Problem> {
+        Ok(Answer::changed(store::bookings::cancel(transaction, &id, command).await?))
+    }
 }
 
-async fn document(State(shell): State<Shell>, Id(id): Id<BookingId>, headers: HeaderMap) -> Result<Response, Problem> {
+async fn document(State(shell): State<Shell>, Id(id): Id<BookingId>, headers: HeaderMap) -> Result<Answer, Problem> {
     let booking = store::bookings::find(&shell.pool, &id).await?;
-    answer::document(&headers, booking.as_ref().map(BookingDocument::from).as_ref())
-}
-
-fn wish(fields: &mut Fields<'_>, today: NaiveDate) -> Option<Make> {
-    let id = fields.optional("bookingId", |field| field.parsed());
-    let account_id = fields.required("accountId", |field| field.parsed());
-    let room_type_id = fields.required("roomTypeId", |field| field.parsed());
-    let stay = stay(fields, today);
-    let guests = fields.required("guests", guests);
-    let nightly_rate = fields.required("nightlyRate", |rate| rate.object(money));
-    Some(Make {
-        id: id?.unwrap_or_else(BookingId::generate),
-        account_id: account_id?,
-        room_type_id: room_type_id?,
-        stay: stay?,
-        guests: guests?,
-        nightly_rate: nightly_rate?,
-    })
+    Answer::document(&headers, booking.as_ref().map(BookingDocument::from).as_ref())
 }
 
 fn stay(fields: &mut Fields<'_>, today: NaiveDate) -> Option<Stay> {

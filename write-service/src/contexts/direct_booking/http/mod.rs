@@ -3,10 +3,8 @@
 mod bookings;
 mod room_types;
 
-use axum::Router;
+use crate::routes::Routes;
 
-use crate::shell::Shell;
-
-pub(crate) fn routes() -> Router<Shell> {
-    Router::new().merge(room_types::routes()).merge(bookings::routes())
+pub(crate) fn routes() -> Routes {
+    Routes::new().merge(room_types::routes()).merge(bookings::routes())
 }

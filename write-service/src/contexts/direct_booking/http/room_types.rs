@@ -3,30 +3,26 @@
 use std::collections::HashSet;
 
 use axum::{
-    Router,
     extract::State,
-    http::HeaderMap,
-    response::Response,
-    routing::{get, post},
+    http::{HeaderMap, StatusCode},
+    routing::get,
 };
-use contracts::{
-    direct_booking::{RoomTypeDocument, TOPICS},
-    id::RoomTypeId,
-};
+use chrono::NaiveDate;
+use contracts::{direct_booking::RoomTypeDocument, id::RoomTypeId};
+use deadpool_postgres::Transaction;
 
 use super::super::{
     domain::room_type::{self, Refusal},
-    reactors::COPIES,
     store,
 };
 use crate::{
-    answer,
-    body::Body,
+    action::Action,
+    answer::Answer,
     command::Command,
-    fields::{self, Field},
+    fields::{Field, Fields},
     path::Id,
     problem::Problem,
-    read_after,
+    routes::Routes,
     shell::Shell,
 };
 
@@ -35,39 +31,66 @@ const COLLECTION: &str = "/direct-booking/room-types";
 /// The most rooms that one command may bring.
 const MOST_AT_ONCE: usize = 2_000;
 
-pub(super) fn routes() -> Router<Shell> {
-    Router::new()
-        .route("/room-types", post(define))
-        .route("/room-types/{id}", get(document))
-        .route("/room-types/{id}/add-rooms", post(add_rooms))
+pub(super) fn routes() -> Routes {
+    Routes::new()
+        .command::<Define>("/room-types")
+        .document::<RoomTypeDocument>("/room-types/{id}", "The room type as it is.", get(document))
+        .command::<AddRooms>("/room-types/{id}/add-rooms")
 }
 
-async fn define(State(shell): State<Shell>, command: Command, Body(body): Body) -> Result<Response, Problem> {
-    let (id, name, rooms) = fields::read(&body, |fields| {
+struct Define {
+    id: Option<RoomTypeId>,
+    name: String,
+    rooms: Vec<String>,
+}
+
+impl Action for Define {
+    type On = ();
+    type Document = RoomTypeDocument;
+    const NAME: &'static str = "DefineRoomType";
+    const SUMMARY: &'static str = "Defines a room type with its rooms.";
+    const STATUS: StatusCode = StatusCode::CREATED;
+
+    fn read(fields: &mut Fields<'_>, _: NaiveDate) -> Option<Self> {
         let id = fields.optional("roomTypeId", |field| field.parsed());
         let name = fields.required("name", |name| name.text(1..=200));
         let rooms = fields.required("rooms", rooms);
-        Some((id?, name?, rooms?))
-    })?;
-    read_after::wait(&shell, &command.read_after, TOPICS, COPIES).await?;
-    let (room_type, event) = room_type::define(id.unwrap_or_else(RoomTypeId::generate), name, rooms);
-    Ok(answer::created(COLLECTION, store::room_types::insert(&shell.pool, &room_type, event, &command).await?))
+        Some(Self { id: id?, name: name?, rooms: rooms? })
+    }
+
+    async fn perform(self, (): (), transaction: &Transaction<'_>, command: &Command) -> Result<Answer, Problem> {
+        let id = self.id.unwrap_or_else(RoomTypeId::generate);
+        let (room_type, event) = room_type::define(id, self.name, self.rooms);
+        Ok(Answer::created(COLLECTION, store::room_types::insert(transaction, &room_type, event, command).await?))
+    }
 }
 
-async fn add_rooms(
-    State(shell): State<Shell>,
-    Id(id): Id<RoomTypeId>,
-    command: Command,
-    Body(body): Body,
-) -> Result<Response, Problem> {
-    let rooms = fields::read(&body, |fields| fields.required("rooms", rooms))?;
-    read_after::wait(&shell, &command.read_after, TOPICS, COPIES).await?;
-    Ok(answer::changed(store::room_types::add_rooms(&shell.pool, &id, rooms, &command).await?))
+struct AddRooms(Vec<String>);
+
+impl Action for AddRooms {
+    type On = Id<RoomTypeId>;
+    type Document = RoomTypeDocument;
+    const NAME: &'static str = "AddRooms";
+    const SUMMARY: &'static str = "Adds rooms to a room type.";
+    const STATUS: StatusCode = StatusCode::OK;
+
+    fn read(fields: &mut Fields<'_>, _: NaiveDate) -> Option<Self> {
+        fields.required("rooms", rooms).map(Self)
+    }
+
+    async fn perform(
+        self,
+        Id(id): Self::On,
+        transaction: &Transaction<'_>,
+        command: &Command,
+    ) -> Result<Answer, Problem> {
+        Ok(Answer::changed(store::room_types::add_rooms(transaction, &id, self.0, command).await?))
+    }
 }
 
-async fn document(State(shell): State<Shell>, Id(id): Id<RoomTypeId>, headers: HeaderMap) -> Result<Response, Problem> {
+async fn document(State(shell): State<Shell>, Id(id): Id<RoomTypeId>, headers: HeaderMap) -> Result<Answer, Problem> {
     let room_type = store::room_types::find(&shell.pool, &id).await?;
-    answer::document(&headers, room_type.as_ref().map(RoomTypeDocument::from).as_ref())
+    Answer::document(&headers, room_type.as_ref().map(RoomTypeDocument::from).as_ref())
 }
 
 /// Rooms, each once.

@@ -11,7 +11,7 @@ use contracts::{
     id::{AccountId, BookingId, RoomTypeId},
     money::{Currency, Money},
 };
-use deadpool_postgres::Pool;
+use deadpool_postgres::{Pool, Transaction};
 use tokio_postgres::Row;
 
 use super::super::domain::{
@@ -44,7 +44,8 @@ const SITUATION: &str = "select
     exists (select from direct_booking.booking where booking_id = $3) as is_taken";
 
 // $8 room type, $9 first night, $10 nights, $11 rooms; then the rest of the booking. The booking and its event are
-// written only when a room could be held for every night; the caller rolls back otherwise.
+// written only when a room could be held for every night; what was held is given back otherwise, since a refusal undoes
+// what its command wrote.
 const MAKE: &str = concat!(
     "with held as (
          insert into direct_booking.room_night as room_night (room_type_id, night, taken)
@@ -85,11 +86,14 @@ pub(crate) async fn find(pool: &Pool, id: &BookingId) -> Result<Option<Booking>,
 }
 
 /// Makes a booking if the domain agrees and a room is free on every night.
-pub(crate) async fn make(pool: &Pool, make: Make, command: &Command) -> Result<Recorded, Failure<Refusal>> {
-    let mut client = pool.get().await?;
-    let statement = client.prepare_cached(SITUATION).await?;
+pub(crate) async fn make(
+    transaction: &Transaction<'_>,
+    make: Make,
+    command: &Command,
+) -> Result<Recorded, Failure<Refusal>> {
+    let statement = transaction.prepare_cached(SITUATION).await?;
     let names: [&str; 3] = [make.account_id.as_str(), make.room_type_id.as_str(), make.id.as_str()];
-    let row = client.query_one(&statement, &[&names[0], &names[1], &names[2]]).await?;
+    let row = transaction.query_one(&statement, &[&names[0], &names[1], &names[2]]).await?;
     if row.try_get("is_taken")? {
         return Err(Failure::Taken);
     }
@@ -102,28 +106,23 @@ pub(crate) async fn make(pool: &Pool, make: Make, command: &Command) -> Result<R
     let (new, event) = booking::make(make, situation, command.now).map_err(Failure::Refused)?;
 
     let entry = Entry::new(&BookingDocument::from(&new), event.ty(), command);
-    let transaction = client.transaction().await?;
-    let row = entry.query_one(&transaction, MAKE, &Made::of(&new, rooms).columns()).await?;
-    // Returning without a commit rolls back.
+    let row = entry.query_one(transaction, MAKE, &Made::of(&new, rooms).columns()).await?;
     let held: Vec<NaiveDate> = row.try_get("held")?;
     if let Some(night) = booking::first_full_night(new.stay, &held) {
-        transaction.rollback().await?;
-        // The last room may have gone to the same command, sent twice: the first one's commit is visible only now.
-        let statement = client.prepare_cached(IS_TAKEN).await?;
-        let is_taken = client.query_one(&statement, &[&new.id.as_str()]).await?.try_get(0)?;
+        // The last room may have gone to the same booking, sent twice: the first one's commit is visible only now.
+        let statement = transaction.prepare_cached(IS_TAKEN).await?;
+        let is_taken = transaction.query_one(&statement, &[&new.id.as_str()]).await?.try_get(0)?;
         return Err(if is_taken { Failure::Taken } else { Failure::Refused(Refusal::NoRoom(night)) });
     }
-    if !row.try_get::<_, bool>("is_made")? {
-        return Err(Failure::Taken);
-    }
-    transaction.commit().await?;
-    Ok(entry.recorded())
+    if row.try_get("is_made")? { Ok(entry.recorded()) } else { Err(Failure::Taken) }
 }
 
 /// Cancels a booking, with its row locked, and gives its nights back.
-pub(crate) async fn cancel(pool: &Pool, id: &BookingId, command: &Command) -> Result<Recorded, Failure<Refusal>> {
-    let mut client = pool.get().await?;
-    let transaction = client.transaction().await?;
+pub(crate) async fn cancel(
+    transaction: &Transaction<'_>,
+    id: &BookingId,
+    command: &Command,
+) -> Result<Recorded, Failure<Refusal>> {
     let statement = transaction.prepare_cached(LOCK).await?;
     let row = transaction.query_opt(&statement, &[&id.as_str()]).await?.ok_or(Failure::Missing)?;
     let before = read_booking(&row)?;
@@ -133,8 +132,7 @@ pub(crate) async fn cancel(pool: &Pool, id: &BookingId, command: &Command) -> Re
     let (id, room_type_id) = (after.id.as_str(), after.room_type_id.as_str());
     let (version, check_in, nights) = (after.version.get(), after.stay.check_in(), nights(after.stay));
     let state: [Parameter<'_>; 6] = [&id, &version, &after.cancelled_at, &room_type_id, &check_in, &nights];
-    entry.execute(&transaction, CANCEL, &state).await?;
-    transaction.commit().await?;
+    entry.execute(transaction, CANCEL, &state).await?;
     Ok(entry.recorded())
 }
 

@@ -5,7 +5,7 @@ use contracts::{
     envelope::AggregateVersion,
     id::RoomTypeId,
 };
-use deadpool_postgres::Pool;
+use deadpool_postgres::{Pool, Transaction};
 use tokio_postgres::Row;
 
 use super::super::domain::room_type::{Refusal, RoomType};
@@ -41,14 +41,13 @@ pub(crate) async fn find(pool: &Pool, id: &RoomTypeId) -> Result<Option<RoomType
 
 /// Stores a new room type with its event.
 pub(crate) async fn insert(
-    pool: &Pool,
+    transaction: &Transaction<'_>,
     new: &RoomType,
     event: RoomTypeEvent,
     command: &Command,
 ) -> Result<Recorded, Failure<Refusal>> {
-    let client = pool.get().await?;
     let entry = Entry::new(&RoomTypeDocument::from(new), event.ty(), command);
-    match entry.execute(&client, INSERT, &State::of(new).columns()).await? {
+    match entry.execute(transaction, INSERT, &State::of(new).columns()).await? {
         0 => Err(Failure::Taken),
         _ => Ok(entry.recorded()),
     }
@@ -56,21 +55,18 @@ pub(crate) async fn insert(
 
 /// Adds rooms, with the room type locked.
 pub(crate) async fn add_rooms(
-    pool: &Pool,
+    transaction: &Transaction<'_>,
     id: &RoomTypeId,
     rooms: Vec<String>,
     command: &Command,
 ) -> Result<Recorded, Failure<Refusal>> {
-    let mut client = pool.get().await?;
-    let transaction = client.transaction().await?;
     let statement = transaction.prepare_cached(LOCK).await?;
     let row = transaction.query_opt(&statement, &[&id.as_str()]).await?.ok_or(Failure::Missing)?;
     let before = room_type(&row)?;
     command.check_version(&RoomTypeDocument::from(&before))?;
     let (after, event) = before.add_rooms(rooms).map_err(Failure::Refused)?;
     let entry = Entry::new(&RoomTypeDocument::from(&after), event.ty(), command);
-    entry.execute(&transaction, UPDATE, &State::of(&after).columns()).await?;
-    transaction.commit().await?;
+    entry.execute(transaction, UPDATE, &State::of(&after).columns()).await?;
     Ok(entry.recorded())
 }
 

@@ -1,0 +1,95 @@
+//! A context's routes, each with what there is to say of it: what is served and what is documented are one list.
+
+use axum::{
+    Router,
+    http::{Method, StatusCode},
+    routing::MethodRouter,
+};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde_json::Value;
+
+use crate::{
+    action::{self, Action},
+    body::Presence,
+    fields,
+    shell::Shell,
+};
+
+/// The routes of a context, below its name.
+#[derive(Default)]
+pub(crate) struct Routes {
+    pub(crate) router: Router<Shell>,
+    pub(crate) operations: Vec<Operation>,
+}
+
+/// What a client has to know of one route.
+pub(crate) struct Operation {
+    pub(crate) method: Method,
+    /// Below the context's name; `{id}` is its only parameter.
+    pub(crate) path: &'static str,
+    pub(crate) name: String,
+    pub(crate) summary: &'static str,
+    /// What a command takes: the schema of its body, and whether that may be left out.
+    pub(crate) body: Option<(Value, Presence)>,
+    /// The status of its success, and the document that it answers then.
+    pub(crate) status: StatusCode,
+    pub(crate) document: fn(&mut SchemaGenerator) -> Schema,
+}
+
+impl Routes {
+    /// None yet.
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    /// A command.
+    pub(crate) fn command<A: Action>(self, path: &'static str) -> Self {
+        // What day it is bounds what is accepted, but not its form.
+        let body = fields::schema(|fields| A::read(fields, chrono::NaiveDate::default()));
+        self.add(
+            Operation {
+                method: Method::POST,
+                path,
+                name: A::NAME.to_owned(),
+                summary: A::SUMMARY,
+                body: Some((body, A::BODY)),
+                status: A::STATUS,
+                document: SchemaGenerator::subschema_for::<A::Document>,
+            },
+            action::post::<A>(),
+        )
+    }
+
+    /// A document to be read.
+    pub(crate) fn document<D: JsonSchema>(
+        self,
+        path: &'static str,
+        summary: &'static str,
+        get: MethodRouter<Shell>,
+    ) -> Self {
+        self.add(
+            Operation {
+                method: Method::GET,
+                path,
+                name: format!("Get{}", D::schema_name().trim_end_matches("Document")),
+                summary,
+                body: None,
+                status: StatusCode::OK,
+                document: SchemaGenerator::subschema_for::<D>,
+            },
+            get,
+        )
+    }
+
+    /// These and those.
+    pub(crate) fn merge(mut self, other: Self) -> Self {
+        self.operations.extend(other.operations);
+        Self { router: self.router.merge(other.router), ..self }
+    }
+
+    fn add(mut self, operation: Operation, route: MethodRouter<Shell>) -> Self {
+        let router = self.router.route(operation.path, route);
+        self.operations.push(operation);
+        Self { router, ..self }
+    }
+}
