@@ -70,7 +70,9 @@ async fn check_position_topic(settings: &Settings, admin: &Admin, topic: &str, r
     check_topic(settings, admin, topic, report).await;
     if let Ok(Shape { partitions: 2.., .. }) = shape(admin, topic).await {
         report.warning(
-            format!("position topic {topic} has several partitions, so an old position may be read when more are added"),
+            format!(
+                "position topic {topic} has several partitions, so an old position may be read when more are added"
+            ),
             "create it with one partition",
         );
     }

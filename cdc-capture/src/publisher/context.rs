@@ -202,15 +202,16 @@ impl ProducerContext for Context {
                     position: header(names::POSITION).unwrap_or_default(),
                     reason: telemetry::database::reason(error),
                     // No row is to blame for the position's record.
-                    is_unpublishable: !is_position && matches!(
-                        error.rdkafka_error_code(),
-                        Some(
-                            RDKafkaErrorCode::MessageSizeTooLarge
-                                | RDKafkaErrorCode::InvalidMessage
-                                | RDKafkaErrorCode::InvalidMessageSize
-                                | RDKafkaErrorCode::InvalidRecord
-                        )
-                    ),
+                    is_unpublishable: !is_position
+                        && matches!(
+                            error.rdkafka_error_code(),
+                            Some(
+                                RDKafkaErrorCode::MessageSizeTooLarge
+                                    | RDKafkaErrorCode::InvalidMessage
+                                    | RDKafkaErrorCode::InvalidMessageSize
+                                    | RDKafkaErrorCode::InvalidRecord
+                            )
+                        ),
                 }
             }),
         }

@@ -56,10 +56,8 @@ async fn a_long_interval_never_outlasts_the_stream() {
     let outbox = outbox("interval").await;
     outbox.execute(&format!("ALTER ROLE {} SET wal_sender_timeout = '5s'", outbox.login.role)).await;
     let mut settings = settings(&outbox);
-    settings.delivery = Delivery::Transactional {
-        position_topic: POSITIONS.to_owned(),
-        commit_interval: Duration::from_secs(10),
-    };
+    settings.delivery =
+        Delivery::Transactional { position_topic: POSITIONS.to_owned(), commit_interval: Duration::from_secs(10) };
     settings.linger = Duration::from_secs(10);
     let relay = Relay::start(settings);
     outbox.insert("k", 0..5_000).await;
