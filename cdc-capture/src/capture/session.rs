@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use contracts::envelope::{Lsn, Position};
 use telemetry::{CancellationToken, backoff::Backoff};
-use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{
     Parts,
