@@ -153,23 +153,24 @@ impl<'a> Session<'a> {
     /// Relays until the token is cancelled, which is the good end, or something fails.
     pub(super) async fn run(&mut self, shutdown: &CancellationToken) -> Result<(), Error> {
         match self.run_until(shutdown).await {
-            Err(Error::Kafka(reason)) => Err(self.blame(reason).await),
+            Err(Error::Undelivered(failure)) if !failure.is_consequence => Err(Error::Undelivered(failure)),
+            Err(error @ (Error::Kafka(_) | Error::Undelivered(_))) => Err(self.blame(error).await),
             ended => ended,
         }
     }
 
     /// What the producer says once an event was refused says less than the refusal, which may come a moment later.
-    async fn blame(&mut self, reason: String) -> Error {
+    async fn blame(&mut self, consequence: Error) -> Error {
         let publisher = &self.relay.publisher;
         let refusal = async {
             loop {
                 match publisher.failure() {
-                    Some(failure) => return failure,
-                    None => publisher.changed().await,
+                    Some(failure) if !failure.is_consequence => return failure,
+                    _ => publisher.changed().await,
                 }
             }
         };
-        timeout(AFTERTHOUGHT, refusal).await.map_or(Error::Kafka(reason), Error::Undelivered)
+        timeout(AFTERTHOUGHT, refusal).await.map_or(consequence, Error::Undelivered)
     }
 
     async fn run_until(&mut self, shutdown: &CancellationToken) -> Result<(), Error> {

@@ -33,6 +33,8 @@ pub struct Failure {
     pub reason: String,
     /// Definite: the broker will refuse it again, so that it is the row that must be dealt with, or a limit.
     pub is_unpublishable: bool,
+    /// It was given up because another was refused; which one may be told a moment later.
+    pub is_consequence: bool,
 }
 
 /// What both sides see.
@@ -131,9 +133,9 @@ impl Shared {
     }
 
     fn failed(&self, failure: impl FnOnce() -> Failure) {
-        let mut first = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
-        if first.is_none() {
-            *first = Some(failure());
+        let mut told = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.as_ref().is_none_or(|earlier| earlier.is_consequence) {
+            *told = Some(failure());
             self.failed.store(true, Ordering::Release);
             self.notify.notify_one();
         }
@@ -195,6 +197,7 @@ impl ProducerContext for Context {
                     Some(String::from_utf8_lossy(found).into_owned())
                 };
                 let is_position = number == POSITION_RECORD;
+                let code = error.rdkafka_error_code();
                 let id = header(names::ID).or_else(|| header(dead_letter::ID));
                 Failure {
                     id: if is_position { "with the position".to_owned() } else { id.unwrap_or_default() },
@@ -204,7 +207,7 @@ impl ProducerContext for Context {
                     // No row is to blame for the position's record.
                     is_unpublishable: !is_position
                         && matches!(
-                            error.rdkafka_error_code(),
+                            code,
                             Some(
                                 RDKafkaErrorCode::MessageSizeTooLarge
                                     | RDKafkaErrorCode::InvalidMessage
@@ -212,6 +215,7 @@ impl ProducerContext for Context {
                                     | RDKafkaErrorCode::InvalidRecord
                             )
                         ),
+                    is_consequence: matches!(code, Some(RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight)),
                 }
             }),
         }
