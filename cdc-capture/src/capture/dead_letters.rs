@@ -135,7 +135,7 @@ impl DeadLetters {
         }
         let topic = self.topic.as_deref().unwrap_or_default();
         if self.suspects.must_wait(topic, (commit, ordinal), number - publisher.delivered()) {
-            return Err(Refused::Full);
+            return Err(Refused::MustWait);
         }
         let room = Room { producer: publisher.largest_message(), is_brief: self.is_brief };
         let letter = DeadLetter::new(row, reason, position, *committed_at, room);

@@ -24,6 +24,8 @@ pub(super) enum Step {
     Done,
     /// The producer has no room; try again when something was acknowledged.
     Full,
+    /// What is in flight must be acknowledged first; send it at once and try again.
+    Hurry,
     /// All is acknowledged, but the producer is not done with it; try again in a moment.
     Settling,
     /// A transaction is being committed; try again when it is.
@@ -201,7 +203,7 @@ impl<'a> Relay<'a> {
                 let taken = if is_there {
                     self.publisher.leave_out(number)
                 } else if self.dead_letters.suspects.must_wait(event.topic, at, number - self.publisher.delivered()) {
-                    Err(Refused::Full)
+                    Err(Refused::MustWait)
                 } else {
                     self.publisher.send(number, &event).inspect(|()| self.dead_letters.suspects.sent(event.topic, at))
                 };
@@ -245,8 +247,10 @@ impl<'a> Relay<'a> {
         match taken {
             Ok(()) => {}
             Err(Refused::Full) => return Ok(Step::Full),
+            Err(Refused::MustWait) => return Ok(Step::Hurry),
             Err(Refused::Settling) => return Ok(Step::Settling),
             Err(Refused::Committing) => return Ok(Step::Committing),
+            Err(Refused::UnknownTopic(topic)) => return Ok(Step::UnknownTopic(topic)),
             Err(Refused::TooLarge(reason) | Refused::Failed(reason)) => return Err(Error::Publisher(reason)),
         }
         self.left_out += u64::from(is_left_out);

@@ -31,6 +31,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const SETTLING: Duration = Duration::from_millis(1);
 /// How long the reason of a failure may come after the failure.
 const AFTERTHOUGHT: Duration = Duration::from_millis(300);
+/// How long the answers to what has been sent are waited for, once an event was refused.
+const ANSWERS: Duration = Duration::from_millis(500);
 /// How long what is in flight may take at the end, and then the last confirmation.
 const FLUSH: Duration = Duration::from_secs(6);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -307,6 +309,12 @@ impl<'a> Session<'a> {
                 self.pending = Some(message);
                 self.make_room()?;
             }
+            Step::Hurry => {
+                self.relay.publisher.lull(self.relay.progress.next_event());
+                self.waiting = Waiting::ForRoom(self.relay.publisher.delivered() + 1);
+                self.pending = Some(message);
+                self.make_room()?;
+            }
             Step::Committing => {
                 self.waiting = Waiting::ForCommit;
                 self.pending = Some(message);
@@ -486,6 +494,10 @@ impl<'a> Session<'a> {
     /// Gives up the stream, for this reason, and drops what the producer holds. Gives whether something was learnt by it,
     /// so that it may go better at once.
     pub(super) async fn abandon(mut self, error: &Error) -> bool {
+        // What is on its way to a partition may lie behind what is read back there next. Only while the slot is held.
+        if matches!(error, Error::Undelivered(failure) if failure.is_unpublishable) {
+            self.relay.publisher.wind_down(ANSWERS).await;
+        }
         // Before another can have the slot: a look-up that is under way may keep the producer alive for a while.
         self.relay.publisher.purge();
         drop(self.stream);

@@ -48,6 +48,8 @@ pub(super) struct Shared {
     failed: AtomicBool,
     failure: Mutex<Option<Failure>>,
     position_written: AtomicBool,
+    /// Topics that were looked up, and how many partitions they have.
+    topics: Mutex<Vec<(String, usize)>>,
 }
 
 impl Shared {
@@ -62,6 +64,7 @@ impl Shared {
             failed: AtomicBool::new(false),
             failure: Mutex::new(None),
             position_written: AtomicBool::new(false),
+            topics: Mutex::new(Vec::new()),
         }
     }
 
@@ -110,6 +113,16 @@ impl Shared {
     /// Whether the broker has the transaction's position.
     pub(super) fn is_position_written(&self) -> bool {
         self.position_written.load(Ordering::Acquire)
+    }
+
+    /// A topic has so many partitions.
+    pub(super) fn topic_has(&self, topic: &str, partitions: usize) {
+        self.topics.lock().unwrap_or_else(PoisonError::into_inner).push((topic.to_owned(), partitions));
+    }
+
+    /// What was learnt of topics since this was asked last.
+    pub(super) fn take_topics(&self) -> Vec<(String, usize)> {
+        std::mem::take(&mut self.topics.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn signal(&self) {

@@ -13,6 +13,7 @@
 mod context;
 mod found;
 mod hurry;
+mod partitions;
 mod read_back;
 mod settings;
 mod spans;
@@ -40,20 +41,26 @@ use rdkafka::{
     producer::{BaseRecord, Producer, PurgeConfig, ThreadedProducer},
 };
 use telemetry::kafka::Kafka;
+use tokio::time::{sleep, timeout};
 
 use crate::outbox::Event;
 use context::{Context, Shared};
 use hurry::Hurry;
+use partitions::{Partitions, Wait};
 use spans::SendSpans;
 use transaction::Transactions;
 
 /// How long an event may take to be acknowledged. A server's `wal_sender_timeout` is 60 s unless set.
 pub const LONGEST_DELIVERY: Duration = Duration::from_secs(40);
 
+/// How long the client may take to free its queue, which it does without a word.
+const SETTLING: Duration = Duration::from_millis(1);
+
 /// A producer and what it has been given.
 pub struct Publisher {
     producer: Option<Arc<ThreadedProducer<Context>>>,
     shared: Arc<Shared>,
+    partitions: Partitions,
     spans: Option<SendSpans>,
     drained: u64,
     queue_bytes: u64,
@@ -71,6 +78,12 @@ pub enum Refused {
     /// Transient: as much as may be is in flight.
     #[error("the producer's queue is full")]
     Full,
+    /// Transient: what was sent before must be acknowledged first, and should be hurried.
+    #[error("an earlier event is on its way")]
+    MustWait,
+    /// Transient: [`Publisher::look_up`] was not asked about the topic.
+    #[error("topic {0} is not known")]
+    UnknownTopic(String),
     /// Transient: nothing is in flight, but librdkafka frees the room of a batch only after its last acknowledgement.
     #[error("the producer has not freed its queue yet")]
     Settling,
@@ -139,6 +152,7 @@ impl Publisher {
         Ok(Self {
             producer: Some(producer),
             shared,
+            partitions: Partitions::default(),
             spans,
             drained: 0,
             queue_bytes,
@@ -178,6 +192,21 @@ impl Publisher {
     pub fn send(&mut self, number: u64, event: &Event<'_>) -> Result<(), Refused> {
         self.room_for(number)?;
         let Some(producer) = &self.producer else { return Err(Refused::Failed("the producer has ended".to_owned())) };
+        // With transactions none needs to go alone: nobody reads what is in one that was not committed.
+        let acknowledged = if self.transactions.is_some() { u64::MAX } else { self.drained };
+        let partition = match self.partitions.of(event.topic, event.key, acknowledged) {
+            Err(Wait::UnknownTopic) => {
+                for (topic, count) in self.shared.take_topics() {
+                    self.partitions.topic_has(topic, count);
+                }
+                self.partitions.of(event.topic, event.key, acknowledged)
+            }
+            known => known,
+        }
+        .map_err(|wait| match wait {
+            Wait::First => Refused::MustWait,
+            Wait::UnknownTopic => Refused::UnknownTopic(event.topic.to_owned()),
+        })?;
         if let Some(transactions) = &mut self.transactions
             && !transactions.open(producer, number).map_err(Refused::Failed)?
         {
@@ -190,10 +219,12 @@ impl Publisher {
         let span = self.spans.as_ref().and_then(|_| spans::span_of(event));
         let mut record = BaseRecord::<str, [u8], usize>::with_opaque_to(event.topic, number as usize)
             .key(event.key)
+            .partition(partition)
             .headers(headers);
         record.payload = event.payload;
         match producer.send(record) {
             Ok(()) => {
+                self.partitions.sent(event.topic, partition, number);
                 if let (Some(spans), Some(span)) = (&mut self.spans, span) {
                     spans.sent(number, span);
                 }
@@ -362,7 +393,7 @@ impl Publisher {
         patience: Duration,
         start: Option<Start>,
     ) -> impl Future<Output = TopicState> + Send + 'static {
-        let kafka = self.kafka.clone();
+        let (kafka, shared) = (self.kafka.clone(), Arc::clone(&self.shared));
         let looked_up = self.blocking(move |producer| {
             let metadata = producer.client().fetch_metadata(Some(&topic), patience);
             let metadata = match metadata {
@@ -375,8 +406,9 @@ impl Publisher {
                     Some(error) => TopicState::Missing(RDKafkaErrorCode::from(error).to_string()),
                     None if found.partitions().is_empty() => TopicState::Missing("it has no partitions".to_owned()),
                     None => {
-                        let Some(start) = &start else { return TopicState::There(Found::default()) };
                         let partitions: Vec<i32> = found.partitions().iter().map(|partition| partition.id()).collect();
+                        shared.topic_has(&topic, partitions.len());
+                        let Some(start) = &start else { return TopicState::There(Found::default()) };
                         read_back::read_back(&kafka, &topic, &partitions, start)
                             .map_or_else(|reason| TopicState::unreadable(&reason), TopicState::There)
                     }
@@ -396,6 +428,19 @@ impl Publisher {
             let answer = tokio::task::spawn_blocking(move || work(&producer)).await;
             answer.map_err(|error| error.to_string())
         }
+    }
+
+    /// Sends nothing more, and waits for at most `patience` for the answers to what has been sent.
+    pub async fn wind_down(&self, patience: Duration) {
+        let Some(producer) = &self.producer else { return };
+        producer.purge(PurgeConfig::default().queue().non_blocking());
+        let answered = async {
+            // The client frees its queue without a word.
+            while producer.in_flight_count() > 0 {
+                sleep(SETTLING).await;
+            }
+        };
+        _ = timeout(patience, answered).await;
     }
 
     /// Gives up what is not acknowledged: what was not sent yet is not sent any more, and nothing is tried again.

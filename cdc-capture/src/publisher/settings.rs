@@ -12,7 +12,8 @@ pub const MAX_IN_FLIGHT: usize = 8_192;
 const FIXED: [(&str, &str); 3] =
     [("enable.idempotence", "true"), ("acks", "all"), ("enable.gapless.guarantee", "true")];
 /// Other names, and settings that would turn the producer into another kind.
-const NOT_OURS: [&str; 4] = ["request.required.acks", "transactional.id", "bootstrap.servers", "delivery.timeout.ms"];
+const NOT_OURS: [&str; 5] =
+    ["request.required.acks", "transactional.id", "bootstrap.servers", "delivery.timeout.ms", "partitioner"];
 
 /// librdkafka refuses the settings. The message holds no value, which may be a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,8 +51,6 @@ pub(super) fn client_config(
     let mut config = ClientConfig::new();
     config
         .set("client.id", "cdc-capture")
-        // As Java's own producer does it, so that other producers' keys land beside ours.
-        .set("partitioner", "murmur2_random")
         .set("linger.ms", (linger.min(longest_delivery / 3).as_secs_f64() * 1000.0).to_string())
         .set("queue.buffering.max.kbytes", "16384")
         .set("queue.buffering.max.messages", MAX_IN_FLIGHT.to_string())

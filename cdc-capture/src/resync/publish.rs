@@ -15,13 +15,15 @@ use super::{
 use crate::{
     outbox::{DeadLetter, Event, Reason, Room, Router, Table, Transaction, Unpublishable},
     pgoutput::Tuple,
-    publisher::{Publisher, Refused},
+    publisher::{Publisher, Refused, TopicState},
 };
 
 /// How often the clock is looked at, at least.
 const TICK: Duration = Duration::from_secs(1);
 /// The most events in flight: fewer than in a stream, since the aggregates take their room as well.
 const MOST_IN_FLIGHT: u64 = 4_096;
+/// How long the cluster may take to tell of a topic.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How long the client may take to give back the room of what it has just reported as acknowledged.
 const SETTLING: Duration = Duration::from_millis(1);
 
@@ -133,12 +135,26 @@ impl<'a> Publishing<'a> {
             match self.take(table, row, ordinal)? {
                 Ok(()) => break,
                 Err(Refused::Full | Refused::Committing) => self.wait().await?,
+                Err(Refused::MustWait) => {
+                    self.publisher.lull(self.next);
+                    self.wait().await?;
+                }
+                Err(Refused::UnknownTopic(topic)) => self.look_up(topic).await?,
                 Err(Refused::Settling) => sleep(SETTLING).await,
                 Err(Refused::TooLarge(reason) | Refused::Failed(reason)) => return Err(Error::Kafka(reason)),
             }
         }
         self.next += 1;
         Ok(())
+    }
+
+    async fn look_up(&self, topic: String) -> Result<(), Error> {
+        match self.publisher.look_up(topic.clone(), PATIENCE, None).await {
+            TopicState::There(_) => Ok(()),
+            TopicState::Missing(reason) | TopicState::Unknown(reason) => {
+                Err(Error::Kafka(format!("topic {topic}: {reason}")))
+            }
+        }
     }
 
     /// Hands a row's event to the producer, or the dead letter in its place.
