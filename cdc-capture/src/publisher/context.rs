@@ -228,7 +228,10 @@ impl ProducerContext for Context {
                                     | RDKafkaErrorCode::InvalidRecord
                             )
                         ),
-                    is_consequence: matches!(code, Some(RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight)),
+                    is_consequence: matches!(
+                        code,
+                        Some(RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight)
+                    ),
                 }
             }),
         }

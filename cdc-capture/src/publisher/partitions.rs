@@ -101,7 +101,9 @@ mod tests {
         partitions.sent("orders", at, 7);
         assert_eq!(partitions.of("orders", "21", 7), Err(Wait::First));
         let others = (0..10).map(|n| partitions.of("orders", &n.to_string(), 7));
-        assert!(others.clone().any(|other| other == Ok(1 - at)) && others.clone().any(|other| other == Err(Wait::First)));
+        assert!(
+            others.clone().any(|other| other == Ok(1 - at)) && others.clone().any(|other| other == Err(Wait::First))
+        );
         assert_eq!(partitions.of("orders", "21", 8), Ok(at));
         partitions.topic_has("orders".to_owned(), 2);
         partitions.sent("orders", at, 9);
