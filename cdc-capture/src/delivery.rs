@@ -54,7 +54,7 @@ pub struct DeliveryArgs {
 
     /// The longest time that a transaction is open, in milliseconds, 1 to 2500. One with few events is committed after 5 ms;
     /// where the server's wal_sender_timeout is below 60 s, none is open for longer than a 24th of it.
-    #[arg(long, env = "COMMIT_INTERVAL_MS", default_value = "100", value_name = "MS")]
+    #[arg(long, env = "COMMIT_INTERVAL_MS", default_value = "250", value_name = "MS")]
     commit_interval_ms: String,
 }
 

@@ -15,6 +15,9 @@ use super::{
     stage::{Stage, Target},
 };
 
+/// Rounds that do not count.
+const WARM_UP: u32 = 4;
+
 /// Who drains.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Contestant {
@@ -23,7 +26,8 @@ pub(super) enum Contestant {
     Relay(Program),
 }
 
-/// Lets each contestant drain the same backlog `runs` times, in turns. The rates of each, in events a second.
+/// Lets each contestant drain the same backlog `runs` times, in turns, after a few rounds that do not count: in them the
+/// broker's JIT sees what is to come. The rates of each, in events a second.
 pub(super) async fn measure(
     stage: &Stage,
     backlog: Backlog,
@@ -32,14 +36,17 @@ pub(super) async fn measure(
 ) -> Result<Vec<Vec<f64>>> {
     progress(format_args!("{} rows in transactions of {} rows", backlog.rows, backlog.per_transaction));
     let mut lanes = Vec::new();
-    for (at, contestant) in (0..runs).flat_map(|_| contestants.iter().copied().enumerate()) {
+    for (at, contestant) in (0..WARM_UP + runs).flat_map(|_| contestants.iter().copied().enumerate()) {
         lanes.push(Lane::open(stage, at, contestant).await?);
     }
     backlog.insert(stage).await?;
     let end = stage.settle().await?;
     let mut rates = vec![Vec::new(); contestants.len()];
-    for lane in &lanes {
-        rates[lane.contestant].push(lane.drain(stage, backlog.rows, &end).await?);
+    for (at, lane) in lanes.iter().enumerate() {
+        let rate = lane.drain(stage, backlog.rows, &end).await?;
+        if at >= WARM_UP as usize * contestants.len() {
+            rates[lane.contestant].push(rate);
+        }
     }
     let slots: Vec<_> = lanes.into_iter().map(|lane| lane.slot).collect();
     stage.clear(&slots).await?;

@@ -345,6 +345,8 @@ impl<'a> Session<'a> {
             self.deal_with(message)?;
         }
         if matches!(self.waiting, Waiting::No) {
+            // No frame may come behind it for a while.
+            self.relay.publisher.lull(self.relay.progress.next_event());
             self.parts.outbox.ready();
             self.tries.reset();
         }

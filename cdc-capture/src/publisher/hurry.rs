@@ -47,9 +47,14 @@ impl Hurry {
     /// Has what few events there are sent at once.
     pub(super) fn hurry(&self, producer: &ThreadedProducer<Context>) {
         if producer.in_flight_count() <= FEW {
-            // One that is asked for already comes after what is handed over now.
-            let _ = self.ask.try_send(());
+            self.hurry_all();
         }
+    }
+
+    /// Has all events sent at once, however many there are.
+    pub(super) fn hurry_all(&self) {
+        // One that is asked for already comes after what is handed over now.
+        let _ = self.ask.try_send(());
     }
 }
 

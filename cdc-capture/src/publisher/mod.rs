@@ -330,7 +330,12 @@ impl Publisher {
     /// When its position cannot be sent.
     pub fn commit(&mut self, next: u64) -> Result<(), Error> {
         if let (Some(transactions), Some(producer)) = (&mut self.transactions, &self.producer) {
+            let was_closed = transactions.is_closed();
             transactions.close(producer, &self.shared, next).map_err(Error::Uncommitted)?;
+            // No event is taken until all of it is delivered.
+            if let Some(hurry) = self.hurry.as_ref().filter(|_| !was_closed && transactions.is_closed()) {
+                hurry.hurry_all();
+            }
         }
         Ok(())
     }
