@@ -7,6 +7,7 @@ use crate::{
     envelope::AggregateVersion,
     id::AccountId,
     topic::{Cleanup, Topic},
+    word::words,
 };
 
 /// The `ce_source` of this context's events.
@@ -15,8 +16,11 @@ pub const SOURCE: &str = "/hotel/accounts";
 /// The last document of each account. Compacted, since it holds personal data.
 pub const ACCOUNT: Topic = Topic { name: "hotel.accounts.account.v1", partitions: 4, cleanup: Cleanup::Collection };
 
+/// The last card of each account. Only Payments may read it.
+pub const CARD: Topic = Topic { name: "hotel.accounts.card-details.v1", partitions: 4, cleanup: Cleanup::Collection };
+
 /// Every topic of this context.
-pub const TOPICS: &[Topic] = &[ACCOUNT];
+pub const TOPICS: &[Topic] = &[ACCOUNT, CARD];
 
 /// What can happen to an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +71,36 @@ pub enum AccountStatus {
     /// It cannot, and never will again.
     Closed,
 }
+
+/// What can happen to an account's card.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CardEvent {
+    /// It was named, or another one instead.
+    CardDetailsChanged,
+}
+
+impl CardEvent {
+    /// The `ce_type`.
+    pub fn ty(self) -> &'static str {
+        match self {
+            Self::CardDetailsChanged => "hotel.accounts.CardDetailsChanged.v1",
+        }
+    }
+}
+
+/// The card on which an account's bookings are charged: an aggregate of its own, with its own version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CardDocument {
+    /// The account.
+    pub account_id: AccountId,
+    /// Its version.
+    pub version: AggregateVersion,
+    /// What the third party that keeps the card calls it. Never the card's number.
+    pub card_token: String,
+}
+
+words!(AccountStatus: Open "OPEN", Closed "CLOSED");
 
 /// A postal address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

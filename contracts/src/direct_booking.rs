@@ -9,6 +9,7 @@ use crate::{
     id::{AccountId, BookingId, RoomTypeId},
     money::Money,
     topic::{Cleanup, Topic},
+    word::words,
 };
 
 /// The `ce_source` of this context's events.
@@ -62,6 +63,10 @@ pub struct RoomTypeDocument {
 pub enum BookingEvent {
     /// It was made on an account.
     BookingMadeOnAccount,
+    /// It is paid.
+    BookingConfirmed,
+    /// It will not be paid; its room is free again.
+    BookingRejected,
     /// It was cancelled; its room is free again.
     BookingCancelled,
 }
@@ -71,6 +76,8 @@ impl BookingEvent {
     pub fn ty(self) -> &'static str {
         match self {
             Self::BookingMadeOnAccount => "hotel.direct-booking.BookingMadeOnAccount.v1",
+            Self::BookingConfirmed => "hotel.direct-booking.BookingConfirmed.v1",
+            Self::BookingRejected => "hotel.direct-booking.BookingRejected.v1",
             Self::BookingCancelled => "hotel.direct-booking.BookingCancelled.v1",
         }
     }
@@ -102,6 +109,9 @@ pub struct BookingDocument {
     pub total: Money,
     /// When it was made, by the clock of the context.
     pub made_at: DateTime<Utc>,
+    /// Why it was rejected: the reason for which the payment was declined.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejection: Option<String>,
     /// When it was cancelled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancelled_at: Option<DateTime<Utc>>,
@@ -111,11 +121,17 @@ pub struct BookingDocument {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum BookingStatus {
-    /// A room is held for it.
+    /// A room is held for it, and its payment is awaited.
+    Pending,
+    /// It is paid, or costs nothing.
     Confirmed,
+    /// It was not paid.
+    Rejected,
     /// It was called off.
     Cancelled,
 }
+
+words!(BookingStatus: Pending "PENDING", Confirmed "CONFIRMED", Rejected "REJECTED", Cancelled "CANCELLED");
 
 /// How many guests come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

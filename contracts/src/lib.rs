@@ -9,13 +9,15 @@ pub mod direct_booking;
 pub mod envelope;
 pub mod id;
 pub mod money;
+pub mod payments;
 pub mod read_after;
 pub mod topic;
+pub mod word;
 
 pub use read_after::ReadAfter;
 pub use topic::{Cleanup, Topic};
 
 /// Every topic of every context.
 pub fn topics() -> impl Iterator<Item = Topic> {
-    accounts::TOPICS.iter().chain(direct_booking::TOPICS).copied()
+    [accounts::TOPICS, direct_booking::TOPICS, payments::TOPICS].into_iter().flatten().copied()
 }

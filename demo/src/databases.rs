@@ -22,13 +22,13 @@ impl Databases {
         let read = TempDatabase::create_on(admin_url, "views").await?;
         write_service::migrate(&database(&write.url())?).await.context("the contexts' schemas")?;
         read_service::migrate(&database(&read.url())?).await.context("the views' schema")?;
-        let writer = write.create_login("writer", "NOINHERIT IN ROLE accounts, direct_booking").await?;
+        let writer = write.create_login("writer", "NOINHERIT IN ROLE accounts, direct_booking, payments").await?;
         let reader = read.create_login("reader", "NOINHERIT IN ROLE read_service").await?;
         let relay = write.create_login("relay", "REPLICATION").await?;
         cdc_capture::setup(SetupSettings {
             format: cdc_capture::outbox::Format::default(),
             database: database(&write.url())?,
-            tables: vec!["accounts.outbox".parse()?, "direct_booking.outbox".parse()?],
+            tables: vec!["accounts.outbox".parse()?, "direct_booking.outbox".parse()?, "payments.outbox".parse()?],
             role: Some(relay.role.parse()?),
             slot: relay.role.parse()?,
             failover: false,

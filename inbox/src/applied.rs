@@ -12,6 +12,23 @@ pub struct Applied {
     look_again: Duration,
 }
 
+/// Rings after each commit.
+pub struct Bell(watch::Receiver<u64>);
+
+impl Bell {
+    /// From now on it rings anew. Before looking for what there is to do, so that a commit while looking is not missed.
+    pub fn listen(&mut self) {
+        self.0.mark_unchanged();
+    }
+
+    /// Waits until it has rung.
+    pub async fn rung(&mut self) {
+        if self.0.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
 impl Default for Applied {
     fn default() -> Self {
         Self { commits: watch::Sender::new(0), look_again: Duration::from_millis(100) }
@@ -27,6 +44,11 @@ impl Applied {
     /// Wakes all who wait.
     pub fn ring(&self) {
         self.commits.send_modify(|commits| *commits = commits.wrapping_add(1));
+    }
+
+    /// For who does something after each commit.
+    pub fn bell(&self) -> Bell {
+        Bell(self.commits.subscribe())
     }
 
     /// Waits until `condition` holds, looking at it at once and after each commit. `false` when it does not hold by the

@@ -9,6 +9,8 @@ use std::error::Error as _;
 
 use tokio_postgres::{Error, types::WrongType};
 
+use crate::Unapplied;
+
 /// What a failed statement means for the event that it was for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -23,7 +25,15 @@ pub(crate) enum Fault {
 const OF_THE_DATA: [&str; 12] = ["09", "20", "21", "22", "23", "27", "2F", "38", "39", "44", "54", "P0"];
 
 impl Fault {
-    pub(crate) fn of(error: &Error) -> Self {
+    pub(crate) fn of(error: &Unapplied) -> Self {
+        match error {
+            Unapplied::Statement(error) => Self::of_statement(error),
+            Unapplied::Delayed(_) => Self::Passing,
+            Unapplied::Refused(_) => Self::Definite,
+        }
+    }
+
+    fn of_statement(error: &Error) -> Self {
         match error.code() {
             Some(state) => Self::of_state(state.code()),
             None if is_unencodable_value(error) => Self::Definite,

@@ -1,9 +1,23 @@
 //! What the owner of an intake provides.
 
 use contracts::Topic;
-use tokio_postgres::Transaction;
+use deadpool_postgres::Transaction;
 
 use crate::{Delivery, Undecodable};
+
+/// Why events were not applied.
+#[derive(Debug, thiserror::Error)]
+pub enum Unapplied {
+    /// A statement failed; what is permanent is told from what passes by the error's SQLSTATE.
+    #[error(transparent)]
+    Statement(#[from] tokio_postgres::Error),
+    /// Passes: it is tried again.
+    #[error("{0}")]
+    Delayed(String),
+    /// Definite: the handler will never apply it.
+    #[error("{0}")]
+    Refused(String),
+}
 
 /// A projection or a reactor: turns messages into effects in PostgreSQL.
 ///
@@ -29,11 +43,10 @@ pub trait Handler: Send + Sync + 'static {
     /// a batch can hold an aggregate more than once.
     ///
     /// # Errors
-    /// When a statement fails; the transaction is then rolled back, and what is permanent is told from what passes by
-    /// the error's SQLSTATE.
+    /// When they were not; the transaction is then rolled back.
     fn apply(
         &self,
         transaction: &Transaction<'_>,
         events: &[Self::Event],
-    ) -> impl Future<Output = Result<(), tokio_postgres::Error>> + Send;
+    ) -> impl Future<Output = Result<(), Unapplied>> + Send;
 }

@@ -41,10 +41,10 @@ mod status;
 mod topics;
 mod writer;
 
-pub use applied::Applied;
+pub use applied::{Applied, Bell};
 pub use delivery::{Delivery, Undecodable};
 pub use halt::Halt;
-pub use handler::Handler;
+pub use handler::{Handler, Unapplied};
 pub use intake::run;
 pub use schema::migrate;
 

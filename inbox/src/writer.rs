@@ -11,7 +11,7 @@ use telemetry::{backoff::Backoff, database::reason};
 use tokio_postgres::Error;
 
 use crate::{
-    Handler,
+    Handler, Unapplied,
     batch::{Batch, DeadLetter},
     dead_letter::DeadLetters,
     fault::Fault,
@@ -40,7 +40,13 @@ enum Failure {
     #[error(transparent)]
     Pool(#[from] PoolError),
     #[error(transparent)]
-    Statement(#[from] Error),
+    Unapplied(#[from] Unapplied),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Unapplied(error.into())
+    }
 }
 
 /// Writes batches and knows which offsets are stored.
@@ -94,7 +100,7 @@ impl<'a, H: Handler> Writer<'a, H> {
                     batch.spans.given_up();
                     return Written::Fenced;
                 }
-                Err(Failure::Statement(error)) if !one_by_one && Fault::of(&error) == Fault::Definite => {
+                Err(Failure::Unapplied(error)) if !one_by_one && Fault::of(&error) == Fault::Definite => {
                     one_by_one = true;
                 }
                 Err(failure) => {
@@ -145,7 +151,7 @@ impl<'a, H: Handler> Writer<'a, H> {
         &self,
         transaction: &mut Transaction<'_>,
         events: &[H::Event],
-    ) -> Result<Vec<(usize, Error)>, Error> {
+    ) -> Result<Vec<(usize, Unapplied)>, Unapplied> {
         let mut refused = Vec::new();
         // The next range to try is the last one here.
         let mut ranges: Vec<Range<usize>> = Vec::new();
@@ -155,7 +161,7 @@ impl<'a, H: Handler> Writer<'a, H> {
             let applied = async {
                 self.of.handler.apply(&savepoint, &events[range.clone()]).await?;
                 // A deferred constraint must not wait for the commit to say no.
-                savepoint.batch_execute("SET CONSTRAINTS ALL IMMEDIATE").await
+                Ok(savepoint.batch_execute("SET CONSTRAINTS ALL IMMEDIATE").await?)
             };
             match applied.await {
                 Ok(()) => savepoint.commit().await?,
@@ -179,8 +185,9 @@ fn halves(range: &Range<usize>) -> Option<[Range<usize>; 2]> {
     (range.len() >= 2).then_some([range.start..middle, middle..range.end])
 }
 
-/// What the database said, for the dead letter.
-fn refusal(error: &Error) -> String {
+/// What was said against it, for the dead letter.
+fn refusal(error: &Unapplied) -> String {
+    let Unapplied::Statement(error) = error else { return error.to_string() };
     let state = error.code().map(|state| format!(" (SQLSTATE {})", state.code())).unwrap_or_default();
     format!("refused by the database{state}: {}", reason(error))
 }

@@ -65,11 +65,12 @@ impl Pipeline {
         done("write-service", &["migrate"], &[("MIGRATION_DATABASE_URL", &write_database.url())]).await?;
         done("read-service", &["migrate"], &[("MIGRATION_DATABASE_URL", &read_database.url())]).await?;
 
-        let writer = write_database.create_login("writer", "NOINHERIT IN ROLE accounts, direct_booking").await?;
+        let writer =
+            write_database.create_login("writer", "NOINHERIT IN ROLE accounts, direct_booking, payments").await?;
         let reader = read_database.create_login("reader", "NOINHERIT IN ROLE read_service").await?;
         let relay = write_database.create_login("relay", "REPLICATION").await?;
         let slot = relay.role.clone();
-        let tables = ["--table", "accounts.outbox", "--table", "direct_booking.outbox"];
+        let tables = ["--table", "accounts.outbox", "--table", "direct_booking.outbox", "--table", "payments.outbox"];
         let setup = ["setup", "--role", &relay.role, "--slot", &slot];
         let admin_url = write_database.url();
         done("cdc-capture", &[&setup[..], &tables[..]].concat(), &[("ADMIN_DATABASE_URL", &admin_url)]).await?;

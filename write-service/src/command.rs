@@ -5,7 +5,10 @@ use axum::{
     http::{HeaderMap, HeaderValue, request::Parts},
 };
 use chrono::{DateTime, Utc};
-use contracts::ReadAfter;
+use contracts::{
+    ReadAfter,
+    envelope::{Envelope, TraceContext},
+};
 use uuid::Uuid;
 
 use crate::{
@@ -21,13 +24,30 @@ use crate::{
 /// The header that names the story which a command belongs to, in requests and answers.
 pub(crate) const CORRELATION_ID: &str = "x-correlation-id";
 
+/// What an event is caused by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Cause {
+    /// The command or event that is its direct cause.
+    pub(crate) id: Uuid,
+    /// The story that it belongs to.
+    pub(crate) correlation_id: String,
+    /// The trace that goes on with it; empty where that is the current span's.
+    pub(crate) trace: TraceContext,
+}
+
+impl Cause {
+    /// A message, where it has caused something.
+    pub(crate) fn of(envelope: &Envelope) -> Self {
+        let correlation_id = envelope.correlation_id.clone().unwrap_or_else(|| envelope.id.to_string());
+        Self { id: envelope.id, correlation_id, trace: envelope.trace.clone() }
+    }
+}
+
 /// One command, as its request's headers describe it.
 #[derive(Debug)]
 pub(crate) struct Command {
-    /// Its id: the direct cause of its event.
-    pub(crate) id: Uuid,
-    /// The story that it belongs to; unless the client names one, it starts its own.
-    pub(crate) correlation_id: String,
+    /// What its event names as its cause; unless the client names a story, it starts its own.
+    pub(crate) cause: Cause,
     /// What time it is for it.
     pub(crate) now: DateTime<Utc>,
     /// The versions of the aggregate that it is meant for.
@@ -54,9 +74,9 @@ impl FromRequestParts<Shell> for Command {
 
     async fn from_request_parts(parts: &mut Parts, shell: &Shell) -> Result<Self, Problem> {
         let id = Uuid::now_v7();
+        let correlation_id = correlation_id(&parts.headers)?.unwrap_or_else(|| id.to_string());
         Ok(Self {
-            id,
-            correlation_id: correlation_id(&parts.headers)?.unwrap_or_else(|| id.to_string()),
+            cause: Cause { id, correlation_id, trace: TraceContext::default() },
             now: shell.clock.now(parts.headers.get(clock::HEADER))?,
             if_match: IfMatch::of(&parts.headers),
             read_after: read_after::tokens(&parts.headers)?,

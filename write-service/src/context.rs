@@ -1,9 +1,13 @@
 //! What a context is to the service that runs it.
 
+use std::time::Duration;
+
 use contracts::Topic;
+use deadpool_postgres::Pool;
 use futures::future::BoxFuture;
 use inbox::{Applied, Halt, Intake};
 use refinery::Runner;
+use reqwest::Url;
 use telemetry::CancellationToken;
 
 use crate::{read_after::Copy, routes::Routes};
@@ -26,6 +30,27 @@ pub struct Context {
     pub(crate) copies: &'static [Copy],
     /// Its reactions to the events of other contexts.
     pub(crate) reactors: &'static [Reactor],
+    /// What it does by itself, when it is due.
+    pub(crate) workers: &'static [Worker],
+}
+
+/// What is around the contexts, of which some need one thing and some another.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// Where the third party is that charges cards.
+    pub card_processor: Url,
+    /// How long a payment waits for a card.
+    pub card_wait: Duration,
+}
+
+/// What a worker works with.
+#[derive(Clone)]
+pub(crate) struct Workshop {
+    /// Connections in the context's role.
+    pub(crate) pool: Pool,
+    /// Rings when one of the context's reactors has committed.
+    pub(crate) applied: Applied,
+    pub(crate) surroundings: Surroundings,
 }
 
 /// A setting's two names.
@@ -38,4 +63,7 @@ pub struct Setting {
 }
 
 /// Runs a handler until the token is cancelled.
-pub(crate) type Reactor = fn(Intake, Applied, CancellationToken) -> BoxFuture<'static, Result<(), Halt>>;
+pub(crate) type Reactor = fn(&Surroundings, Intake, Applied, CancellationToken) -> BoxFuture<'static, Result<(), Halt>>;
+
+/// Works until the token is cancelled.
+pub(crate) type Worker = fn(Workshop, CancellationToken) -> BoxFuture<'static, ()>;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use deadpool_postgres::{Pool, PoolError};
+use inbox::Unapplied;
 use telemetry::{CancellationToken, backoff::Backoff, database::reason, health::Part};
 use tokio_postgres::{Row, error::SqlState};
 
@@ -89,6 +90,15 @@ impl From<Error> for Problem {
                 tracing::error!(%error, "a request failed");
                 Problem::internal()
             }
+        }
+    }
+}
+
+impl From<Error> for Unapplied {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Away(_) | Error::NotSetUp(_) => Self::Delayed(error.to_string()),
+            Error::TooLarge | Error::Refused(_) | Error::Unreadable { .. } => Self::Refused(error.to_string()),
         }
     }
 }

@@ -20,6 +20,7 @@ mod migrate;
 mod openapi;
 mod outbox;
 mod path;
+mod period;
 mod problem;
 mod read_after;
 mod router;
@@ -29,7 +30,8 @@ pub mod settings;
 mod shell;
 mod topics;
 
-pub use idempotency::{InvalidKeep, Keep};
+pub use context::Surroundings;
 pub use migrate::{MigrateError, migrate};
+pub use period::{InvalidPeriod, Period};
 pub use service::serve;
 pub use settings::Settings;

@@ -21,7 +21,7 @@ use tokio_postgres::{
 use tracing::{Instrument, Span};
 use uuid::Uuid;
 
-use crate::command::Command;
+use crate::command::Cause;
 
 /// The name that every schema gives to the CHECK which keeps an event below the broker's limit.
 pub(crate) const SIZE_CHECK: &str = "outbox_payload_fits_the_broker";
@@ -77,8 +77,8 @@ pub(crate) struct Recorded {
 }
 
 impl Entry {
-    /// The event `ty` with `document`, caused by `command`.
-    pub(crate) fn new<D: Document>(document: &D, ty: &'static str, command: &Command) -> Self {
+    /// The event `ty` with `document`.
+    pub(crate) fn new<D: Document>(document: &D, ty: &'static str, cause: &Cause) -> Self {
         let id = Uuid::now_v7();
         let topic = D::TOPIC.name;
         let span = tracing::info_span!(
@@ -91,12 +91,13 @@ impl Entry {
             messaging.destination.name = topic,
             messaging.message.id = %id,
         );
-        let correlation_id = command.correlation_id.clone();
+        trace::continue_from(&span, &cause.trace);
+        let correlation_id = cause.correlation_id.clone();
         let trace = trace::of(&span);
         let headers = [
             (names::SOURCE, Some(D::SOURCE.to_owned())),
             (names::CORRELATION_ID, Some(correlation_id.clone())),
-            (names::CAUSATION_ID, Some(command.id.to_string())),
+            (names::CAUSATION_ID, Some(cause.id.to_string())),
             (names::TRACEPARENT, trace.traceparent),
             (names::TRACESTATE, trace.tracestate),
         ];

@@ -8,7 +8,7 @@ use telemetry::{CancellationToken, admin, health::Health, metrics::Metrics};
 use tokio::{net::TcpListener, task::JoinSet};
 
 use crate::{
-    context::Context,
+    context::{Context, Surroundings, Workshop},
     database,
     idempotency::{self, Answers},
     router,
@@ -32,8 +32,16 @@ pub async fn serve(
     metrics: Metrics,
     shutdown: CancellationToken,
 ) -> std::io::Result<()> {
-    let Settings { contexts, clock, kafka, read_after_timeout, idempotency_keep, connections, trace_messages } =
-        settings;
+    let Settings {
+        contexts,
+        clock,
+        kafka,
+        read_after_timeout,
+        idempotency_keep,
+        connections,
+        trace_messages,
+        surroundings,
+    } = settings;
     let mut tasks = JoinSet::new();
     let mut shells = Vec::new();
     for (context, database) in contexts {
@@ -55,7 +63,7 @@ pub async fn serve(
             metrics: metrics.clone(),
             trace_messages,
         };
-        let there = spawn(&mut tasks, context, &intake, &shell.applied, &shutdown);
+        let there = spawn(&mut tasks, context, &intake, &shell.applied, &surroundings, &shutdown);
         let (pool, answers, stop) = (shell.pool.clone(), shell.answers.clone(), shutdown.clone());
         tasks.spawn(async move {
             if there.run_until_cancelled_owned(stop.cancelled()).await.is_none() {
@@ -78,13 +86,14 @@ pub async fn serve(
     served
 }
 
-/// Watches a context's database, and starts its reactors once its schema is there: then the token that it answers is
+/// Watches a context's database, and starts its reactors and workers once its schema is there: then the token that it answers is
 /// cancelled.
 fn spawn(
     tasks: &mut JoinSet<()>,
     context: &'static Context,
     intake: &Intake,
     applied: &Applied,
+    surroundings: &Surroundings,
     shutdown: &CancellationToken,
 ) -> CancellationToken {
     let there = CancellationToken::new();
@@ -94,7 +103,7 @@ fn spawn(
     for reactor in context.reactors {
         let (there, stop) = (there.clone(), shutdown.clone());
         // Its health part is there from now on, so the service is not ready before it is.
-        let run = reactor(intake.clone(), applied.clone(), shutdown.clone());
+        let run = reactor(surroundings, intake.clone(), applied.clone(), shutdown.clone());
         tasks.spawn(async move {
             tokio::select! {
                 () = there.cancelled() => {}
@@ -103,6 +112,16 @@ fn spawn(
             // Its health part says so too: the service stays up, not ready, since commands do not depend on it.
             if let Err(error) = run.await {
                 tracing::error!(context = context.name, %error, "a reactor has stopped for good");
+            }
+        });
+    }
+    for worker in context.workers {
+        let (there, stop) = (there.clone(), shutdown.clone());
+        let surroundings = surroundings.clone();
+        let workshop = Workshop { pool: intake.pool.clone(), applied: applied.clone(), surroundings };
+        tasks.spawn(async move {
+            if there.run_until_cancelled_owned(stop.cancelled()).await.is_none() {
+                worker(workshop, stop).await;
             }
         });
     }

@@ -10,7 +10,14 @@ use telemetry::{
     settings::Problems,
 };
 
-use crate::{clock::Clock, context::Context, contexts, idempotency::Keep};
+use reqwest::Url;
+
+use crate::{
+    clock::Clock,
+    context::{Context, Surroundings},
+    contexts,
+    period::Period,
+};
 
 const READ_AFTER_TIMEOUT: &str = "--read-after-timeout-ms / READ_AFTER_TIMEOUT_MS";
 const CONNECTIONS: &str = "--database-connections / DATABASE_CONNECTIONS";
@@ -30,25 +37,28 @@ pub struct Settings {
     /// How long a command waits for what its `Read-After` tokens name.
     pub read_after_timeout: Duration,
     /// For how long the answer to a command is kept under its `Idempotency-Key`.
-    pub idempotency_keep: Keep,
+    pub idempotency_keep: Period,
     /// The most connections of each context to its database.
     pub connections: usize,
     /// Whether each message that a reactor applies gets a span; worth its cost where spans are exported.
     pub trace_messages: bool,
+    /// What is around the contexts.
+    pub surroundings: Surroundings,
 }
 
 impl Settings {
     /// Every context, all in one database, by the system's clock.
-    pub fn all_in(database: &Database, kafka: Kafka) -> Self {
+    pub fn all_in(database: &Database, kafka: Kafka, surroundings: Surroundings) -> Self {
         let contexts = contexts::ALL.into_iter().map(|context| (context, database.clone())).collect();
         Self {
             contexts,
             clock: Clock::System,
             kafka,
             read_after_timeout: Duration::from_secs(5),
-            idempotency_keep: Keep::DEFAULT,
+            idempotency_keep: Period::DAY,
             connections: 16,
             trace_messages: false,
+            surroundings,
         }
     }
 }
@@ -88,6 +98,15 @@ pub struct ServeArgs {
     #[arg(long, env = "DATABASE_CONNECTIONS", default_value = "16", value_name = "NUMBER")]
     database_connections: String,
 
+    /// Where the third party is that charges cards. Payments asks it.
+    #[arg(long, env = "CARD_PROCESSOR_URL", default_value = "http://127.0.0.1:8090", value_name = "URL")]
+    card_processor_url: String,
+
+    /// How long a payment waits for the card of its account, or for another one after a decline, before it is declined.
+    /// A number with s, m, h or d.
+    #[arg(long, env = "CARD_WAIT", default_value = "10m", value_name = "TIME")]
+    card_wait: String,
+
     #[command(flatten)]
     kafka: KafkaArgs,
 
@@ -119,6 +138,13 @@ impl ServeArgs {
         let timeout = bounded(READ_AFTER_TIMEOUT, &self.read_after_timeout_ms, 0..=LONGEST_WAIT_MS, &mut problems);
         let connections = bounded(CONNECTIONS, &self.database_connections, 1..=1_000, &mut problems);
         let keep = problems.parse("--idempotency-keep / IDEMPOTENCY_KEEP", &self.idempotency_keep);
+        let card_processor =
+            problems.parse::<Url>("--card-processor-url / CARD_PROCESSOR_URL", &self.card_processor_url);
+        let is_http = card_processor.as_ref().is_none_or(|url| ["http", "https"].contains(&url.scheme()));
+        if !is_http {
+            problems.add("--card-processor-url / CARD_PROCESSOR_URL", "expected a URL with http or https");
+        }
+        let card_wait = problems.parse::<Period>("--card-wait / CARD_WAIT", &self.card_wait);
         let trace_messages = self.logs.otlp_endpoint().is_some();
         let serve = (|| {
             let settings = Settings {
@@ -129,6 +155,7 @@ impl ServeArgs {
                 idempotency_keep: keep?,
                 connections: usize::try_from(connections?).ok()?,
                 trace_messages,
+                surroundings: Surroundings { card_processor: card_processor?, card_wait: card_wait?.duration() },
             };
             Some(Serve { listen: listen?, settings })
         })();

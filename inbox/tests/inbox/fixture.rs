@@ -3,7 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use contracts::{Cleanup, Topic, envelope::Envelope, envelope::TraceContext};
-use inbox::{Applied, Delivery, Halt, Handler, Intake, Undecodable};
+use deadpool_postgres::Transaction;
+use inbox::{Applied, Delivery, Halt, Handler, Intake, Unapplied, Undecodable};
 use servers::{
     TempDatabase, eventually, shared,
     topics::{self, NewRecord},
@@ -20,7 +21,7 @@ use tokio::{
     sync::{Semaphore, watch},
     task::JoinHandle,
 };
-use tokio_postgres::{Client, NoTls, Transaction, types::ToSql};
+use tokio_postgres::{Client, NoTls, types::ToSql};
 use uuid::Uuid;
 
 /// What a condition may take, on a busy machine.
@@ -270,7 +271,7 @@ impl Handler for Recorder {
         }))
     }
 
-    async fn apply(&self, transaction: &Transaction<'_>, things: &[Thing]) -> Result<(), tokio_postgres::Error> {
+    async fn apply(&self, transaction: &Transaction<'_>, things: &[Thing]) -> Result<(), Unapplied> {
         let topics: Vec<&str> = things.iter().map(|thing| &*thing.topic).collect();
         let partitions: Vec<i32> = things.iter().map(|thing| thing.partition).collect();
         let offsets: Vec<i64> = things.iter().map(|thing| thing.offset).collect();

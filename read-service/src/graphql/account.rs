@@ -2,10 +2,11 @@
 
 use async_graphql::{Enum, ID, SimpleObject};
 use chrono::{DateTime, Utc};
+use contracts::accounts;
 use tokio_postgres::types::Type;
 
 use super::scalars::Long;
-use crate::view::{self, ACCOUNT_STATUS, Columns, Connections, Sql, value_of};
+use crate::view::{self, Columns, Connections, Sql};
 
 /// Somebody who may book on account, as Accounts last told it.
 #[derive(Clone, Debug, SimpleObject)]
@@ -62,8 +63,10 @@ impl Account {
         Ok(Self {
             id: ID(columns.take()?),
             version: Long(columns.take()?),
-            status: value_of(ACCOUNT_STATUS, columns.take()?)
-                .ok_or_else(|| view::Error::Failed("an account's status is unknown".to_owned()))?
+            status: columns
+                .take::<&str>()?
+                .parse::<accounts::AccountStatus>()
+                .map_err(|error| view::Error::Failed(format!("an account's status: {error}")))?
                 .into(),
             name: columns.take()?,
             address: Address {

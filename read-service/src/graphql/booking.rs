@@ -2,6 +2,7 @@
 
 use async_graphql::{Enum, ID, Lookahead, SimpleObject};
 use chrono::{DateTime, Utc};
+use contracts::direct_booking;
 use tokio_postgres::{Row, types::Type};
 
 use super::{
@@ -10,7 +11,7 @@ use super::{
     room_type::{self, RoomType},
     scalars::{Date, Long},
 };
-use crate::view::{self, BOOKING_STATUS, Columns, Connections, Sql, value_of};
+use crate::view::{self, Columns, Connections, Sql};
 
 /// A booking, as Direct booking last told it.
 #[derive(Clone, Debug, SimpleObject)]
@@ -53,17 +54,20 @@ pub(crate) struct Booking {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[graphql(remote = "contracts::direct_booking::BookingStatus")]
 pub(crate) enum BookingStatus {
-    /// A room is held for it.
+    /// A room is held for it, and its payment is awaited.
+    Pending,
+    /// It is paid, or costs nothing.
     Confirmed,
+    /// It was not paid.
+    Rejected,
     /// It was called off.
     Cancelled,
 }
 
 impl BookingStatus {
     pub(super) fn read(columns: &mut Columns<'_>) -> Result<Self, view::Error> {
-        value_of(BOOKING_STATUS, columns.take()?)
-            .map(Self::from)
-            .ok_or_else(|| view::Error::Failed("a booking's status is unknown".to_owned()))
+        let status = columns.take::<&str>()?.parse::<direct_booking::BookingStatus>();
+        status.map(Self::from).map_err(|error| view::Error::Failed(format!("a booking's status: {error}")))
     }
 }
 

@@ -8,7 +8,6 @@ use contracts::{
 };
 
 use super::{booking::BookingStatus, error::Error, scalars::Date};
-use crate::view::{BOOKING_STATUS, word_of};
 
 /// Which bookings are meant: those that fit everything that is given.
 #[derive(Clone, Debug, Default, InputObject)]
@@ -50,7 +49,7 @@ impl BookingFilter {
         Ok(Filter {
             account: account.transpose().map_err(|error| named("accountId", &error))?.map(Into::into),
             room_type: room_type.transpose().map_err(|error| named("roomTypeId", &error))?.map(Into::into),
-            status: status.map(|status| word_of(BOOKING_STATUS, status)),
+            status: status.map(|status| status.as_str()),
             from,
             to,
         })

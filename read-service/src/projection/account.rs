@@ -5,11 +5,11 @@ use contracts::{
     accounts::{self, AccountDocument, AccountStatus},
     envelope::AggregateVersion,
 };
-use inbox::{Delivery, Handler, Undecodable};
-use tokio_postgres::{Transaction, types::Type};
+use deadpool_postgres::Transaction;
+use inbox::{Delivery, Handler, Unapplied, Undecodable};
+use tokio_postgres::types::Type;
 
 use super::{Change, Document, Keys, latest, read, text};
-use crate::view::{ACCOUNT_STATUS, word_of};
 
 /// Fills `view.account`.
 pub struct Accounts;
@@ -73,11 +73,11 @@ impl Handler for Accounts {
         read::<AccountDocument>(delivery).map(Some)
     }
 
-    async fn apply(&self, transaction: &Transaction<'_>, events: &[Self::Event]) -> Result<(), tokio_postgres::Error> {
+    async fn apply(&self, transaction: &Transaction<'_>, events: &[Self::Event]) -> Result<(), Unapplied> {
         let changes = latest(events);
         let keys = Keys::of(&changes);
         let rows = || changes.iter().map(|change| change.row.as_ref());
-        let status: Vec<_> = rows().map(|row| row.map(|row| word_of(ACCOUNT_STATUS, row.status))).collect();
+        let status: Vec<_> = rows().map(|row| row.map(|row| row.status.as_str())).collect();
         let texts = |of: fn(&AccountRow) -> &String| rows().map(|row| row.map(of)).collect::<Vec<_>>();
         transaction
             .execute_typed(
@@ -92,7 +92,7 @@ impl Handler for Accounts {
                     (&texts(|row| &row.email), Type::TEXT_ARRAY),
                 ]),
             )
-            .await
-            .map(|_| ())
+            .await?;
+        Ok(())
     }
 }

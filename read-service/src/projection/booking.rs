@@ -7,11 +7,11 @@ use contracts::{
     envelope::AggregateVersion,
     money::Money,
 };
-use inbox::{Delivery, Handler, Undecodable};
-use tokio_postgres::{Transaction, types::Type};
+use deadpool_postgres::Transaction;
+use inbox::{Delivery, Handler, Unapplied, Undecodable};
+use tokio_postgres::types::Type;
 
 use super::{Change, Document, Keys, day, instant, latest, read};
-use crate::view::{BOOKING_STATUS, word_of};
 
 /// Fills `view.booking`.
 pub struct Bookings;
@@ -93,11 +93,11 @@ impl Handler for Bookings {
         read::<BookingDocument>(delivery).map(Some)
     }
 
-    async fn apply(&self, transaction: &Transaction<'_>, events: &[Self::Event]) -> Result<(), tokio_postgres::Error> {
+    async fn apply(&self, transaction: &Transaction<'_>, events: &[Self::Event]) -> Result<(), Unapplied> {
         let changes = latest(events);
         let keys = Keys::of(&changes);
         let rows = || changes.iter().map(|change| change.row.as_ref());
-        let status: Vec<_> = rows().map(|row| row.map(|row| word_of(BOOKING_STATUS, row.status))).collect();
+        let status: Vec<_> = rows().map(|row| row.map(|row| row.status.as_str())).collect();
         let accounts: Vec<_> = rows().map(|row| row.map(|row| &row.account_id)).collect();
         let room_types: Vec<_> = rows().map(|row| row.map(|row| &row.room_type_id)).collect();
         let check_in: Vec<_> = rows().map(|row| row.map(|row| row.check_in)).collect();
@@ -131,7 +131,7 @@ impl Handler for Bookings {
                     (&cancelled_at, Type::TIMESTAMPTZ_ARRAY),
                 ]),
             )
-            .await
-            .map(|_| ())
+            .await?;
+        Ok(())
     }
 }

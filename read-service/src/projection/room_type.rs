@@ -5,8 +5,9 @@ use contracts::{
     direct_booking::{self, RoomTypeDocument},
     envelope::AggregateVersion,
 };
-use inbox::{Delivery, Handler, Undecodable};
-use tokio_postgres::{Transaction, types::Type};
+use deadpool_postgres::Transaction;
+use inbox::{Delivery, Handler, Unapplied, Undecodable};
+use tokio_postgres::types::Type;
 
 use super::{Change, Document, Keys, latest, read, text};
 
@@ -60,7 +61,7 @@ impl Handler for RoomTypes {
         read::<RoomTypeDocument>(delivery).map(Some)
     }
 
-    async fn apply(&self, transaction: &Transaction<'_>, events: &[Self::Event]) -> Result<(), tokio_postgres::Error> {
+    async fn apply(&self, transaction: &Transaction<'_>, events: &[Self::Event]) -> Result<(), Unapplied> {
         let changes = latest(events);
         let keys = Keys::of(&changes);
         let rows = || changes.iter().map(|change| change.row.as_ref());
@@ -68,7 +69,7 @@ impl Handler for RoomTypes {
         let rooms: Vec<_> = rows().map(|row| row.map(|row| serde_json::Value::from(row.rooms.clone()))).collect();
         transaction
             .execute_typed(UPSERT, &keys.and(&[(&names, Type::TEXT_ARRAY), (&rooms, Type::JSONB_ARRAY)]))
-            .await
-            .map(|_| ())
+            .await?;
+        Ok(())
     }
 }

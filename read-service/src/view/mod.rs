@@ -5,13 +5,11 @@
 mod connections;
 mod migrate;
 mod row;
-mod words;
 
 pub(crate) use connections::Sql;
 pub use connections::{Connections, Options};
 pub use migrate::{Error as MigrateError, migrate};
 pub(crate) use row::Columns;
-pub(crate) use words::{ACCOUNT_STATUS, BOOKING_STATUS, value_of, word_of};
 
 use contracts::{accounts, direct_booking};
 

@@ -62,7 +62,7 @@ impl Views {
     }
 }
 
-pub(crate) async fn apply<H: Handler>(client: &mut tokio_postgres::Client, handler: &H, deliveries: &[Delivery]) {
+pub(crate) async fn apply<H: Handler>(client: &mut deadpool_postgres::Object, handler: &H, deliveries: &[Delivery]) {
     let events: Vec<_> = deliveries.iter().filter_map(|delivery| handler.decode(delivery).unwrap()).collect();
     let transaction = client.transaction().await.unwrap();
     handler.apply(&transaction, &events).await.unwrap();

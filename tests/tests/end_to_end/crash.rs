@@ -151,7 +151,7 @@ fn version_and_status(document: &Value) -> anyhow::Result<(u64, String)> {
 async fn committed(pipeline: &Pipeline) -> anyhow::Result<Bookings> {
     let (client, connection) = tokio_postgres::connect(&pipeline.write_database.url(), tokio_postgres::NoTls).await?;
     let connection = tokio::spawn(connection);
-    let select = "SELECT booking_id, version, CASE WHEN cancelled_at IS NULL THEN 'CONFIRMED' ELSE 'CANCELLED' END
+    let select = "SELECT booking_id, version, status
                   FROM direct_booking.booking";
     let rows = client.query(select, &[]).await?;
     drop(client);

@@ -44,7 +44,7 @@ async fn a_booking_travels_from_http_over_kafka_to_graphql() -> anyhow::Result<(
         account { id name address { street } } roomType { id name } } }";
     let seen = pipeline.query(query, &json!({"id": booking_id}), &[&made, &opened, &defined]).await?;
     let expected = json!({
-        "id": booking_id, "version": 1, "status": "CONFIRMED",
+        "id": booking_id, "version": 1, "status": "PENDING",
         "checkIn": wish["checkIn"], "checkOut": wish["checkOut"],
         "total": {"amountMinor": 12_500, "currency": "EUR"},
         "account": {"id": account_id, "name": "Ada Peeters", "address": {"street": "Meir 1"}},

@@ -2,11 +2,12 @@
 
 mod accounts;
 mod direct_booking;
+mod payments;
 
 use crate::context::Context;
 
 /// Every context. A new one is a module and a line here.
-pub static ALL: [&Context; 2] = [&accounts::CONTEXT, &direct_booking::CONTEXT];
+pub static ALL: [&Context; 3] = [&accounts::CONTEXT, &direct_booking::CONTEXT, &payments::CONTEXT];
 
 /// The context of this name.
 pub fn named(name: &str) -> Option<&'static Context> {

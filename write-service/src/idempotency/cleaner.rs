@@ -5,14 +5,15 @@ use std::time::Duration;
 use deadpool_postgres::Pool;
 use telemetry::CancellationToken;
 
-use super::{answers::Answers, keep::Keep};
+use super::answers::Answers;
+use crate::period::Period;
 
 /// How often it looks, at least and at most.
 const OFTEN: Duration = Duration::from_secs(1);
 const SELDOM: Duration = Duration::from_secs(60);
 
 /// Deletes, in batches, until the token is cancelled. A database that is away is no matter: it is for the next time.
-pub(crate) async fn clean(pool: &Pool, answers: &Answers, keep: Keep, shutdown: &CancellationToken) {
+pub(crate) async fn clean(pool: &Pool, answers: &Answers, keep: Period, shutdown: &CancellationToken) {
     let wait = (keep.duration() / 24).clamp(OFTEN, SELDOM);
     loop {
         tokio::select! {
@@ -28,7 +29,7 @@ pub(crate) async fn clean(pool: &Pool, answers: &Answers, keep: Keep, shutdown: 
     }
 }
 
-async fn clean_all(pool: &Pool, answers: &Answers, keep: Keep) -> Result<(), crate::database::Error> {
+async fn clean_all(pool: &Pool, answers: &Answers, keep: Period) -> Result<(), crate::database::Error> {
     while answers.clean(pool, keep.duration()).await? {}
     Ok(())
 }

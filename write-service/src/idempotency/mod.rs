@@ -7,12 +7,9 @@
 
 mod answers;
 mod cleaner;
-mod keep;
 mod key;
 mod scope;
 
 pub(crate) use answers::{Answers, Entry};
 pub(crate) use cleaner::clean;
 pub(crate) use scope::{Fingerprint, Scope};
-
-pub use keep::{InvalidKeep, Keep};

@@ -23,12 +23,12 @@ use telemetry::{
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_postgres::{Client, NoTls, Row};
 use uuid::Uuid;
-use write_service::{Settings, clock::Clock};
+use write_service::{Settings, Surroundings, clock::Clock};
 
 /// What a condition may take, on a busy machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
-pub(crate) const ROLES: &str = "NOINHERIT IN ROLE accounts, direct_booking";
+pub(crate) const ROLES: &str = "NOINHERIT IN ROLE accounts, direct_booking, payments";
 
 pub(crate) struct Hotel {
     pub(crate) admin: Client,
@@ -167,7 +167,7 @@ impl Hotel {
         write_service::migrate(&Database::parse(&database.url()).unwrap()).await.unwrap();
         let login = database.create_login("writer", ROLES).await.unwrap();
         let kafka = Kafka { topic_prefix: unique_prefix(purpose), ..Kafka::at(&shared::kafka().bootstrap_servers) };
-        let settings = Settings::all_in(&Database::parse(&login.url).unwrap(), kafka.clone());
+        let settings = Settings::all_in(&Database::parse(&login.url).unwrap(), kafka.clone(), surroundings());
         let service = Service::start(change(settings)).await;
         let admin_url = database.url();
         Self { admin: connect(&admin_url).await, admin_url, service, kafka, login, _database: database }
@@ -205,7 +205,7 @@ impl Hotel {
     /// How many rows there are of what commands write.
     pub(crate) async fn written(&self) -> i64 {
         self.number(
-            "select (select count(*) from accounts.account) + (select count(*) from accounts.outbox)
+            "select (select count(*) from accounts.account) + (select count(*) from accounts.card) + (select count(*) from accounts.outbox)
                 + (select count(*) from direct_booking.room_type) + (select count(*) from direct_booking.booking)
                 + (select count(*) from direct_booking.outbox) + (select coalesce(sum(taken), 0) from direct_booking.room_night)",
         )
@@ -282,6 +282,11 @@ pub(crate) fn record(envelope: &Envelope, value: Option<String>) -> NewRecord {
         value: value.map(String::into_bytes),
         headers: envelope.to_headers().into_iter().map(|(name, value)| (name.to_owned(), value.into_bytes())).collect(),
     }
+}
+
+/// Where no third party is.
+pub(crate) fn surroundings() -> Surroundings {
+    Surroundings { card_processor: "http://127.0.0.1:9".parse().unwrap(), card_wait: Duration::from_secs(600) }
 }
 
 pub(crate) async fn connect(url: &str) -> Client {

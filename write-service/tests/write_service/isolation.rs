@@ -24,7 +24,10 @@ async fn a_role_reads_and_writes_nothing_of_another_context() {
     let hotel = Hotel::open("isolation").await;
     for (role, other, tables) in [
         ("accounts", "direct_booking", &["room_type", "booking", "room_night", "account_copy"] as &[_]),
-        ("direct_booking", "accounts", &["account"]),
+        ("direct_booking", "accounts", &["account", "card"]),
+        ("direct_booking", "payments", &["card", "payment", "operation"]),
+        ("payments", "accounts", &["account", "card"]),
+        ("payments", "direct_booking", &["room_type", "booking", "room_night", "account_copy"]),
     ] {
         let client = as_role(&hotel, role).await;
         for table in tables.iter().chain(&["outbox", "command_answer", "refinery_schema_history"]) {
@@ -44,8 +47,9 @@ async fn a_role_reads_and_writes_nothing_of_another_context() {
 async fn a_role_does_in_its_own_schema_only_what_commands_do() {
     let hotel = Hotel::open("least privilege").await;
     for (role, tables) in [
-        ("accounts", &["account"] as &[_]),
+        ("accounts", &["account", "card"] as &[_]),
         ("direct_booking", &["room_type", "booking", "room_night", "account_copy"]),
+        ("payments", &["card", "payment", "operation"]),
     ] {
         let client = as_role(&hotel, role).await;
         for table in tables {
@@ -75,6 +79,7 @@ async fn a_context_cannot_tell_what_another_one_owns() {
     for (role, own, foreign) in [
         ("accounts", "hotel.accounts.account.v1", "hotel.direct-booking.booking.v1"),
         ("direct_booking", "hotel.direct-booking.booking.v1", "hotel.accounts.account.v1"),
+        ("payments", "hotel.payments.payment.v1", "hotel.accounts.card-details.v1"),
     ] {
         let client = as_role(&hotel, role).await;
         let insert = format!("insert into {role}.outbox {EVENT}");
@@ -87,9 +92,11 @@ async fn a_context_cannot_tell_what_another_one_owns() {
 #[tokio::test]
 async fn the_contracts_topics_are_the_types_that_the_schemas_allow() {
     let hotel = Hotel::open("types and topics").await;
-    for (role, topics) in
-        [("accounts", contracts::accounts::TOPICS), ("direct_booking", contracts::direct_booking::TOPICS)]
-    {
+    for (role, topics) in [
+        ("accounts", contracts::accounts::TOPICS),
+        ("direct_booking", contracts::direct_booking::TOPICS),
+        ("payments", contracts::payments::TOPICS),
+    ] {
         let client = as_role(&hotel, role).await;
         for topic in topics {
             client.execute(&format!("insert into {role}.outbox {EVENT}"), &[&topic.name]).await.unwrap();
@@ -101,7 +108,7 @@ async fn the_contracts_topics_are_the_types_that_the_schemas_allow() {
 async fn the_services_login_has_no_rights_of_its_own() {
     let hotel = Hotel::open("login").await;
     let client = connect(&hotel.login.url).await;
-    for table in ["accounts.account", "direct_booking.booking"] {
+    for table in ["accounts.account", "accounts.card", "direct_booking.booking", "payments.payment"] {
         let code = refused(client.execute(&format!("select * from {table}"), &[]).await);
         assert_eq!(code, SqlState::INSUFFICIENT_PRIVILEGE, "{table}");
     }

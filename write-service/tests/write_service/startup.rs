@@ -7,7 +7,7 @@ use servers::{TempDatabase, shared, topics, unique_prefix};
 use telemetry::{database::Database, kafka::Kafka};
 use write_service::Settings;
 
-use crate::fixture::{DEADLINE, Hotel, ROLES, Service, account};
+use crate::fixture::{DEADLINE, Hotel, ROLES, Service, account, surroundings};
 
 /// A port on which nobody listens: it was given to a listener that is gone.
 async fn closed_port() -> u16 {
@@ -22,7 +22,8 @@ fn reason(report: &telemetry::health::Report, part: &str) -> String {
 async fn without_its_servers_it_is_alive_but_not_ready_and_says_why() {
     let port = closed_port().await;
     let database = Database::parse(&format!("postgres://nobody@127.0.0.1:{port}/nothing")).unwrap();
-    let service = Service::start(Settings::all_in(&database, Kafka::at(format!("127.0.0.1:{port}")))).await;
+    let service =
+        Service::start(Settings::all_in(&database, Kafka::at(format!("127.0.0.1:{port}")), surroundings())).await;
     service
         .report_when("reasons", |report| {
             reason(report, "topics").contains("Kafka")
@@ -46,7 +47,7 @@ async fn it_waits_for_its_schema_and_goes_on_when_it_is_there() {
     let database = TempDatabase::create("no schema yet").await;
     let login = database.create_login("writer", ROLES).await.unwrap();
     let kafka = Kafka { topic_prefix: unique_prefix("no schema yet"), ..Kafka::at(&shared::kafka().bootstrap_servers) };
-    let service = Service::start(Settings::all_in(&Database::parse(&login.url).unwrap(), kafka)).await;
+    let service = Service::start(Settings::all_in(&Database::parse(&login.url).unwrap(), kafka, surroundings())).await;
     service
         .report_when("the hint", |report| reason(report, "database.accounts").contains("write-service migrate"))
         .await;

@@ -2,7 +2,7 @@
 
 use contracts::{
     Topic,
-    accounts::{ACCOUNT, AccountDocument, SOURCE},
+    accounts::{ACCOUNT, AccountDocument, CARD, CardDocument, SOURCE},
     envelope::AggregateVersion,
 };
 
@@ -12,6 +12,20 @@ use crate::outbox::Document;
 impl Document for AccountDocument {
     const SOURCE: &'static str = SOURCE;
     const TOPIC: Topic = ACCOUNT;
+    const REVISION: u32 = 1;
+
+    fn subject(&self) -> &str {
+        self.account_id.as_str()
+    }
+
+    fn version(&self) -> AggregateVersion {
+        self.version
+    }
+}
+
+impl Document for CardDocument {
+    const SOURCE: &'static str = SOURCE;
+    const TOPIC: Topic = CARD;
     const REVISION: u32 = 1;
 
     fn subject(&self) -> &str {

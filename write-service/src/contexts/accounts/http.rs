@@ -7,7 +7,7 @@ use axum::{
 };
 use chrono::NaiveDate;
 use contracts::{
-    accounts::{AccountDocument, Address},
+    accounts::{AccountDocument, Address, CardDocument},
     id::AccountId,
 };
 use deadpool_postgres::Transaction;
@@ -36,6 +36,7 @@ pub(crate) fn routes() -> Routes {
         .command::<Open>("/accounts")
         .document::<AccountDocument>("/accounts/{id}", "The account as it is.", get(document))
         .command::<ChangeDetails>("/accounts/{id}/change-details")
+        .command::<ChangeCardDetails>("/accounts/{id}/change-card-details")
         .command::<Close>("/accounts/{id}/close")
 }
 
@@ -86,6 +87,29 @@ impl Action for ChangeDetails {
     }
 }
 
+struct ChangeCardDetails(String);
+
+impl Action for ChangeCardDetails {
+    type On = Id<AccountId>;
+    type Document = CardDocument;
+    const NAME: &'static str = "ChangeCardDetails";
+    const SUMMARY: &'static str = "Names the card on which the account's bookings are charged, by its token.";
+    const STATUS: StatusCode = StatusCode::OK;
+
+    fn read(fields: &mut Fields<'_>, _: NaiveDate) -> Option<Self> {
+        fields.required("cardToken", card_token).map(Self)
+    }
+
+    async fn perform(
+        self,
+        Id(id): Self::On,
+        transaction: &Transaction<'_>,
+        command: &Command,
+    ) -> Result<Answer, Problem> {
+        Ok(Answer::changed(store::change_card(transaction, &id, self.0, command).await?))
+    }
+}
+
 struct Close;
 
 impl Action for Close {
@@ -128,6 +152,38 @@ fn address(fields: &mut Fields<'_>) -> Option<Address> {
     let city = fields.required("city", |city| city.text(1..=100));
     let country = fields.required("country", country);
     Some(Address { street: street?, postal_code: postal_code?.unwrap_or_default(), city: city?, country: country? })
+}
+
+/// What the third party that keeps the card calls it. A card's own number never enters.
+fn card_token(field: &Field<'_>) -> Option<String> {
+    let token = || json!({"description": "A card's token. Never its number.", "pattern": "^[A-Za-z0-9_-]{1,64}$"});
+    let text = field.text_that_is(1..=200, token)?;
+    let is_token = text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+    if !is_token {
+        return field.refuse("expected a card's token: 1 to 64 letters, digits, _ and -");
+    }
+    if is_card_number(&text) {
+        field.refuse("looks like a card's number, which must not be sent here")
+    } else {
+        Some(text)
+    }
+}
+
+/// Whether it has as many digits as a card's number, and its check digit (ISO/IEC 7812-1, the Luhn algorithm).
+fn is_card_number(text: &str) -> bool {
+    let digits: Vec<u32> = text.chars().filter(|c| !"-_".contains(*c)).map_while(|c| c.to_digit(10)).collect();
+    let is_all_digits = digits.len() == text.chars().filter(|c| !"-_".contains(*c)).count();
+    let sum: u32 = digits
+        .iter()
+        .rev()
+        .enumerate()
+        .map(|(at, digit)| match (at % 2, digit * 2) {
+            (0, _) => *digit,
+            (_, doubled) if doubled > 9 => doubled - 9,
+            (_, doubled) => doubled,
+        })
+        .sum();
+    is_all_digits && (12..=19).contains(&digits.len()) && sum.is_multiple_of(10)
 }
 
 fn country(field: &Field<'_>) -> Option<String> {

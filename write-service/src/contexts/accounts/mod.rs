@@ -21,4 +21,5 @@ pub(crate) static CONTEXT: Context = Context {
     routes: http::routes,
     copies: &[],
     reactors: &[],
+    workers: &[],
 };

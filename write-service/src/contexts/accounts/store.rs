@@ -1,7 +1,7 @@
 //! Accounts in PostgreSQL: the row and its event in one statement.
 
 use contracts::{
-    accounts::{AccountDocument, AccountEvent, AccountStatus, Address},
+    accounts::{AccountDocument, AccountEvent, AccountStatus, Address, CardDocument, CardEvent},
     envelope::AggregateVersion,
     id::AccountId,
 };
@@ -35,6 +35,16 @@ const UPDATE: &str = with_event!(
      where account_id = $8"
 );
 
+const LOCK_CARD: &str = "select account.open, card.version, card.card_token
+    from accounts.account left join accounts.card using (account_id)
+    where account_id = $1 for no key update of account";
+
+const UPSERT_CARD: &str = with_event!(
+    "accounts",
+    "insert into accounts.card (account_id, version, card_token) values ($8, $9, $10)
+     on conflict (account_id) do update set version = excluded.version, card_token = excluded.card_token"
+);
+
 /// The account, if there is one.
 pub(crate) async fn find(pool: &Pool, id: &AccountId) -> Result<Option<Account>, database::Error> {
     let client = pool.get().await?;
@@ -49,7 +59,7 @@ pub(crate) async fn insert(
     event: AccountEvent,
     command: &Command,
 ) -> Result<Recorded, Failure<Refusal>> {
-    let entry = Entry::new(&AccountDocument::from(account), event.ty(), command);
+    let entry = Entry::new(&AccountDocument::from(account), event.ty(), &command.cause);
     match entry.execute(transaction, INSERT, &State::of(account).columns()).await? {
         0 => Err(Failure::Taken),
         _ => Ok(entry.recorded()),
@@ -68,8 +78,35 @@ pub(crate) async fn change(
     let before = account(&row)?;
     command.check_version(&AccountDocument::from(&before))?;
     let (after, event) = before.decide(change).map_err(Failure::Refused)?;
-    let entry = Entry::new(&AccountDocument::from(&after), event.ty(), command);
+    let entry = Entry::new(&AccountDocument::from(&after), event.ty(), &command.cause);
     entry.execute(transaction, UPDATE, &State::of(&after).columns()).await?;
+    Ok(entry.recorded())
+}
+
+/// Names the card of an open account, or another one instead, with the account locked.
+pub(crate) async fn change_card(
+    transaction: &Transaction<'_>,
+    id: &AccountId,
+    card_token: String,
+    command: &Command,
+) -> Result<Recorded, Failure<Refusal>> {
+    let statement = transaction.prepare_cached(LOCK_CARD).await?;
+    let row = transaction.query_opt(&statement, &[&id.as_str()]).await?.ok_or(Failure::Missing)?;
+    if !row.try_get::<_, bool>("open")? {
+        return Err(Failure::Refused(Refusal::Closed));
+    }
+    let version = match row.try_get::<_, Option<i64>>("version")? {
+        None => AggregateVersion::FIRST,
+        Some(_) => {
+            let version = read::<AggregateVersion, i64>(&row, "version")?;
+            let card_token = row.try_get("card_token")?;
+            command.check_version(&CardDocument { account_id: id.clone(), version, card_token })?;
+            version.next()
+        }
+    };
+    let card = CardDocument { account_id: id.clone(), version, card_token };
+    let entry = Entry::new(&card, CardEvent::CardDetailsChanged.ty(), &command.cause);
+    entry.execute(transaction, UPSERT_CARD, &[&id.as_str(), &version.get(), &card.card_token]).await?;
     Ok(entry.recorded())
 }
 

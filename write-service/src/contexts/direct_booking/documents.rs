@@ -2,7 +2,7 @@
 
 use contracts::{
     Topic,
-    direct_booking::{BOOKING, BookingDocument, BookingStatus, ROOM_TYPE, RoomTypeDocument, SOURCE},
+    direct_booking::{BOOKING, BookingDocument, ROOM_TYPE, RoomTypeDocument, SOURCE},
     envelope::AggregateVersion,
 };
 
@@ -53,10 +53,7 @@ impl From<&Booking> for BookingDocument {
         Self {
             booking_id: booking.id.clone(),
             version: booking.version,
-            status: match booking.cancelled_at {
-                None => BookingStatus::Confirmed,
-                Some(_) => BookingStatus::Cancelled,
-            },
+            status: booking.status,
             account_id: booking.account_id.clone(),
             room_type_id: booking.room_type_id.clone(),
             check_in: booking.stay.check_in(),
@@ -65,6 +62,7 @@ impl From<&Booking> for BookingDocument {
             nightly_rate: booking.nightly_rate,
             total: booking.total,
             made_at: booking.made_at,
+            rejection: booking.rejection.clone(),
             cancelled_at: booking.cancelled_at,
         }
     }

@@ -22,4 +22,5 @@ pub(crate) static CONTEXT: Context = Context {
     routes: http::routes,
     copies: reactors::COPIES,
     reactors: reactors::ALL,
+    workers: &[],
 };

@@ -1,8 +1,8 @@
-//! A booking's life: made on an account, and perhaps cancelled.
+//! A booking's life: made on an account, confirmed when it is paid or rejected when it is not, and perhaps cancelled.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use contracts::{
-    direct_booking::{BookingEvent, Guests},
+    direct_booking::{BookingEvent, BookingStatus, Guests},
     envelope::AggregateVersion,
     id::{AccountId, BookingId, RoomTypeId},
     money::Money,
@@ -15,6 +15,7 @@ use super::stay::Stay;
 pub(crate) struct Booking {
     pub(crate) id: BookingId,
     pub(crate) version: AggregateVersion,
+    pub(crate) status: BookingStatus,
     pub(crate) account_id: AccountId,
     pub(crate) room_type_id: RoomTypeId,
     pub(crate) stay: Stay,
@@ -22,6 +23,7 @@ pub(crate) struct Booking {
     pub(crate) nightly_rate: Money,
     pub(crate) total: Money,
     pub(crate) made_at: DateTime<Utc>,
+    pub(crate) rejection: Option<String>,
     pub(crate) cancelled_at: Option<DateTime<Utc>>,
 }
 
@@ -45,6 +47,15 @@ pub(crate) struct Situation {
     pub(crate) rooms: Option<u32>,
 }
 
+/// How a payment has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum PaymentOutcome {
+    /// It was taken.
+    Taken,
+    /// It was not, and why.
+    Declined(String),
+}
+
 /// Why not.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
@@ -66,6 +77,9 @@ pub(crate) enum Refusal {
     /// It is cancelled.
     #[error("the booking is cancelled already")]
     AlreadyCancelled,
+    /// It was not paid.
+    #[error("the booking was rejected")]
+    Rejected,
     /// The stay is over.
     #[error("the stay ended on {0}")]
     Over(NaiveDate),
@@ -84,9 +98,12 @@ pub(crate) fn make(make: Make, situation: Situation, now: DateTime<Utc>) -> Resu
     let total = make.nightly_rate.times(make.stay.taken().into()).ok_or(Refusal::TooExpensive)?;
     let Make { id, account_id, room_type_id, stay, guests, nightly_rate } = make;
     let version = AggregateVersion::FIRST;
+    // What costs nothing is paid.
+    let status = if total.amount_minor == 0 { BookingStatus::Confirmed } else { BookingStatus::Pending };
     let booking = Booking {
         id,
         version,
+        status,
         account_id,
         room_type_id,
         stay,
@@ -94,6 +111,7 @@ pub(crate) fn make(make: Make, situation: Situation, now: DateTime<Utc>) -> Resu
         nightly_rate,
         total,
         made_at: now,
+        rejection: None,
         cancelled_at: None,
     };
     Ok((booking, BookingEvent::BookingMadeOnAccount))
@@ -107,14 +125,34 @@ pub(crate) fn first_full_night(stay: Stay, held: &[NaiveDate]) -> Option<NaiveDa
 impl Booking {
     /// Cancels it, until the day of departure.
     pub(crate) fn cancel(&self, now: DateTime<Utc>) -> Result<(Self, BookingEvent), Refusal> {
-        if self.cancelled_at.is_some() {
-            return Err(Refusal::AlreadyCancelled);
+        match self.status {
+            BookingStatus::Pending | BookingStatus::Confirmed => {}
+            BookingStatus::Rejected => return Err(Refusal::Rejected),
+            BookingStatus::Cancelled => return Err(Refusal::AlreadyCancelled),
         }
         if now.date_naive() > self.stay.check_out() {
             return Err(Refusal::Over(self.stay.check_out()));
         }
-        let next = Self { version: self.version.next(), cancelled_at: Some(now), ..self.clone() };
+        let next = Self { cancelled_at: Some(now), ..self.next(BookingStatus::Cancelled) };
         Ok((next, BookingEvent::BookingCancelled))
+    }
+
+    /// Its payment has ended. `None`: it is not awaited, or not any more.
+    pub(crate) fn payment_ended(&self, payment: PaymentOutcome) -> Option<(Self, BookingEvent)> {
+        if self.status != BookingStatus::Pending {
+            return None;
+        }
+        Some(match payment {
+            PaymentOutcome::Taken => (self.next(BookingStatus::Confirmed), BookingEvent::BookingConfirmed),
+            PaymentOutcome::Declined(reason) => {
+                let next = Self { rejection: Some(reason), ..self.next(BookingStatus::Rejected) };
+                (next, BookingEvent::BookingRejected)
+            }
+        })
+    }
+
+    fn next(&self, status: BookingStatus) -> Self {
+        Self { version: self.version.next(), status, ..self.clone() }
     }
 }
 
@@ -150,6 +188,7 @@ mod tests {
             prop_assert_eq!(event, BookingEvent::BookingMadeOnAccount);
             prop_assert_eq!(booking.total.amount_minor, rate * i64::try_from(nights.max(1)).unwrap());
             prop_assert_eq!((booking.version.get(), booking.made_at), (1, now()));
+            prop_assert_eq!(booking.status == BookingStatus::Confirmed, rate == 0);
         }
 
         #[test]
@@ -175,9 +214,28 @@ mod tests {
                     prop_assert!(later.date_naive() <= booking.stay.check_out());
                     prop_assert_eq!(cancelled.version, booking.version.next());
                     prop_assert_eq!(cancelled.cancel(later), Err(Refusal::AlreadyCancelled));
-                    prop_assert_eq!(Booking { version: booking.version, cancelled_at: None, ..cancelled }, booking);
+                    prop_assert_eq!(cancelled.status, BookingStatus::Cancelled);
+                    let undone = Booking { version: booking.version, status: booking.status, cancelled_at: None, ..cancelled };
+                    prop_assert_eq!(undone, booking);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_payment_ends_once_and_not_after_a_cancellation() {
+        let (booking, _) = make(wish(2, 100), OPEN, now()).unwrap();
+        let declined = PaymentOutcome::Declined("no-card".to_owned());
+        let (confirmed, event) = booking.payment_ended(PaymentOutcome::Taken).unwrap();
+        assert_eq!((confirmed.status, event), (BookingStatus::Confirmed, BookingEvent::BookingConfirmed));
+        let (rejected, event) = booking.payment_ended(declined.clone()).unwrap();
+        assert_eq!((rejected.status, event), (BookingStatus::Rejected, BookingEvent::BookingRejected));
+        assert_eq!(rejected.rejection.as_deref(), Some("no-card"));
+        assert_eq!(rejected.cancel(now()), Err(Refusal::Rejected));
+        let (cancelled, _) = booking.cancel(now()).unwrap();
+        for ended in [confirmed, rejected, cancelled] {
+            assert_eq!(ended.payment_ended(PaymentOutcome::Taken), None);
+            assert_eq!(ended.payment_ended(declined.clone()), None);
         }
     }
 

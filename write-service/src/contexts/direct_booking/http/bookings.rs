@@ -159,6 +159,9 @@ impl From<Refusal> for Problem {
             Refusal::AlreadyCancelled => {
                 Problem::conflict("already-cancelled", "Already cancelled", "The booking is cancelled already.")
             }
+            Refusal::Rejected => {
+                Problem::conflict("rejected", "Rejected", "The booking was rejected: there is nothing to cancel.")
+            }
             Refusal::Over(day) => {
                 let detail = format!("The stay ended on {day}: it cannot be cancelled any more.");
                 Problem::conflict("stay-over", "Stay over", detail)

@@ -10,6 +10,7 @@ create table room_type (
 create table booking (
     booking_id   text primary key,
     version      bigint not null check (version >= 1),
+    status       text not null,
     account_id   text not null,
     room_type_id text not null,
     check_in     date not null,
@@ -21,6 +22,7 @@ create table booking (
     total        bigint not null,
     currency     text not null,
     made_at      timestamptz not null,
+    rejection    text,
     cancelled_at timestamptz,
     check (check_out >= check_in)
 );

@@ -7,8 +7,8 @@ use contracts::{
     accounts::{ACCOUNT, AccountDocument, AccountStatus},
     envelope::AggregateVersion,
 };
-use inbox::{Delivery, Handler, Undecodable};
-use tokio_postgres::Transaction;
+use deadpool_postgres::Transaction;
+use inbox::{Delivery, Handler, Unapplied, Undecodable};
 
 use crate::read_after::Copy;
 
@@ -59,7 +59,7 @@ impl Handler for AccountCopies {
         Ok(Some(AccountCopy { account_id, version, open }))
     }
 
-    async fn apply(&self, transaction: &Transaction<'_>, events: &[AccountCopy]) -> Result<(), tokio_postgres::Error> {
+    async fn apply(&self, transaction: &Transaction<'_>, events: &[AccountCopy]) -> Result<(), Unapplied> {
         let (mut ids, mut versions, mut open) = (Vec::new(), Vec::new(), Vec::new());
         for copy in latest(events) {
             ids.push(copy.account_id.as_str());

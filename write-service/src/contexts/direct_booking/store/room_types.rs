@@ -46,7 +46,7 @@ pub(crate) async fn insert(
     event: RoomTypeEvent,
     command: &Command,
 ) -> Result<Recorded, Failure<Refusal>> {
-    let entry = Entry::new(&RoomTypeDocument::from(new), event.ty(), command);
+    let entry = Entry::new(&RoomTypeDocument::from(new), event.ty(), &command.cause);
     match entry.execute(transaction, INSERT, &State::of(new).columns()).await? {
         0 => Err(Failure::Taken),
         _ => Ok(entry.recorded()),
@@ -65,7 +65,7 @@ pub(crate) async fn add_rooms(
     let before = room_type(&row)?;
     command.check_version(&RoomTypeDocument::from(&before))?;
     let (after, event) = before.add_rooms(rooms).map_err(Failure::Refused)?;
-    let entry = Entry::new(&RoomTypeDocument::from(&after), event.ty(), command);
+    let entry = Entry::new(&RoomTypeDocument::from(&after), event.ty(), &command.cause);
     entry.execute(transaction, UPDATE, &State::of(&after).columns()).await?;
     Ok(entry.recorded())
 }

@@ -1,0 +1,191 @@
+//! Payments in PostgreSQL: what was decided, its event and what the third party is to be asked for, in one transaction.
+//!
+//! Every decision on a payment is made with its row locked, so that a card's arrival and the end of the wait for it, or
+//! two outcomes of one charge, exclude each other.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+use contracts::{
+    envelope::{AggregateVersion, TraceContext},
+    id::{AccountId, BookingId},
+    money::{Currency, Money},
+    payments::{PaymentDocument, PaymentStatus},
+};
+use deadpool_postgres::{GenericClient, Pool};
+use inbox::Unapplied;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::domain::{Card, Decision, Operation, Payment};
+use crate::{
+    command::Cause,
+    database::{self, read},
+    outbox::{Entry, with_event},
+};
+
+const FIND: &str =
+    "select booking_id, version, status, account_id, amount, currency, charges, card_version, is_cancelled,
+        decline_reason, wait_until, changed_at, correlation_id, cause_id, traceparent, tracestate
+    from payments.payment where booking_id = $1";
+
+const LOCK: &str =
+    "select booking_id, version, status, account_id, amount, currency, charges, card_version, is_cancelled,
+        decline_reason, wait_until, changed_at, correlation_id, cause_id, traceparent, tracestate
+    from payments.payment where booking_id = $1 for no key update";
+
+const UPSERT: &str = "insert into payments.payment (booking_id, version, status, account_id, amount, currency, charges,
+        card_version, is_cancelled, decline_reason, wait_until, changed_at, correlation_id, cause_id, traceparent, tracestate)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+    on conflict (booking_id) do update set version = excluded.version, status = excluded.status,
+        charges = excluded.charges, card_version = excluded.card_version, is_cancelled = excluded.is_cancelled,
+        decline_reason = excluded.decline_reason, changed_at = excluded.changed_at, cause_id = excluded.cause_id,
+        traceparent = excluded.traceparent, tracestate = excluded.tracestate";
+
+// `$8` is there so that the statement has the shape of one that changes something: the payment's row was written before.
+const TELL: &str = with_event!("payments", "update payments.payment set cause_id = $1 where booking_id = $8");
+
+const ASK: &str = "insert into payments.operation (key, booking_id, kind, number, card_token, due_at)
+    values ($1, $2, $3, $4, $5, clock_timestamp())";
+
+/// A payment with the story that it belongs to.
+#[derive(Clone, Debug)]
+pub(crate) struct Stored {
+    pub(crate) payment: Payment,
+    /// What its last change was caused by, and is the cause of what happens next by itself.
+    pub(crate) cause: Cause,
+}
+
+/// The payment of a booking, if there is one.
+pub(crate) async fn find(pool: &Pool, id: &BookingId) -> Result<Option<Payment>, database::Error> {
+    let client = pool.get().await?;
+    let statement = client.prepare_cached(FIND).await?;
+    let row = client.query_opt(&statement, &[&id.as_str()]).await?;
+    Ok(row.map(|row| stored(&row)).transpose()?.map(|stored| stored.payment))
+}
+
+/// The payment of a booking, locked until the transaction's end.
+pub(crate) async fn lock(transaction: &impl GenericClient, id: &str) -> Result<Option<Stored>, Unapplied> {
+    let statement = transaction.prepare_cached(LOCK).await?;
+    let row = transaction.query_opt(&statement, &[&id]).await?;
+    Ok(row.map(|row| stored(&row)).transpose()?)
+}
+
+/// Holds the payments and cards of these accounts until the transaction's end: a booking that finds no card, and a card that
+/// finds no booking waiting for it, must not pass each other. In one order, so that none waits for another for ever.
+pub(crate) async fn lock_accounts(
+    transaction: &impl GenericClient,
+    accounts: impl Iterator<Item = &str>,
+) -> Result<(), Unapplied> {
+    let accounts: BTreeSet<&str> = accounts.collect();
+    let accounts: Vec<&str> = accounts.into_iter().collect();
+    let select = "select pg_advisory_xact_lock(key)
+        from (select distinct hashtextextended('payments.' || id, 0) as key from unnest($1::text[]) as id order by key) as keys";
+    let statement = transaction.prepare_cached(select).await?;
+    transaction.query(&statement, &[&accounts]).await?;
+    Ok(())
+}
+
+/// The card of an account, if one is known.
+pub(crate) async fn card(transaction: &impl GenericClient, account: &AccountId) -> Result<Option<Card>, Unapplied> {
+    let select = "select version, card_token from payments.card where account_id = $1 and card_token is not null";
+    let statement = transaction.prepare_cached(select).await?;
+    let row = transaction.query_opt(&statement, &[&account.as_str()]).await?;
+    Ok(row
+        .map(|row| Ok::<_, tokio_postgres::Error>(Card { version: row.try_get(0)?, token: row.try_get(1)? }))
+        .transpose()?)
+}
+
+/// Writes what was decided.
+pub(crate) async fn write(
+    transaction: &impl GenericClient,
+    decision: Decision,
+    cause: &Cause,
+) -> Result<(), Unapplied> {
+    let Decision { payment, event, operation } = decision;
+    let (id, account, currency) = (payment.booking_id.as_str(), payment.account_id.as_str(), payment.amount.currency);
+    let charges = i32::try_from(payment.charges).unwrap_or(i32::MAX);
+    let TraceContext { traceparent, tracestate } = &cause.trace;
+    let statement = transaction.prepare_cached(UPSERT).await?;
+    transaction
+        .execute(
+            &statement,
+            &[
+                &id,
+                &payment.version.get(),
+                &payment.status.as_str(),
+                &account,
+                &payment.amount.amount_minor,
+                &currency.as_str(),
+                &charges,
+                &payment.card_version,
+                &payment.is_cancelled,
+                &payment.decline_reason,
+                &payment.wait_until,
+                &payment.changed_at,
+                &cause.correlation_id,
+                &cause.id,
+                traceparent,
+                tracestate,
+            ],
+        )
+        .await?;
+    if let Some(event) = event {
+        let entry = Entry::new(&PaymentDocument::from(&payment), event.ty(), cause);
+        entry.execute(transaction, TELL, &[&id]).await?;
+    }
+    if let Some(operation) = operation {
+        let (kind, number, card_token) = match &operation {
+            Operation::Charge { number, card_token } => ("charge", *number, Some(card_token)),
+            Operation::Refund { of_charge } => ("refund", *of_charge, None),
+        };
+        let number = i32::try_from(number).unwrap_or(i32::MAX);
+        let statement = transaction.prepare_cached(ASK).await?;
+        transaction.execute(&statement, &[&Uuid::now_v7(), &id, &kind, &number, &card_token]).await?;
+    }
+    Ok(())
+}
+
+/// Bookings whose payment waits for a card of these accounts, in the order in which rows are to be locked.
+pub(crate) async fn awaiting_card(
+    transaction: &impl GenericClient,
+    accounts: &[&str],
+) -> Result<Vec<String>, Unapplied> {
+    let select = "select booking_id from payments.payment where status = 'AWAITING_CARD' and account_id = any($1)
+        order by booking_id";
+    let statement = transaction.prepare_cached(select).await?;
+    let rows = transaction.query(&statement, &[&accounts]).await?;
+    Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
+}
+
+/// Bookings whose wait for a card is over; a few at a time.
+pub(crate) async fn waits_that_are_over(
+    client: &impl GenericClient,
+    now: DateTime<Utc>,
+) -> Result<Vec<String>, Unapplied> {
+    let select = "select booking_id from payments.payment where status = 'AWAITING_CARD' and wait_until <= $1
+        order by wait_until limit 100";
+    let statement = client.prepare_cached(select).await?;
+    let rows = client.query(&statement, &[&now]).await?;
+    Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
+}
+
+fn stored(row: &Row) -> Result<Stored, database::Error> {
+    let currency = read::<Currency, String>(row, "currency")?;
+    let payment = Payment {
+        booking_id: read::<BookingId, String>(row, "booking_id")?,
+        version: read::<AggregateVersion, i64>(row, "version")?,
+        status: read::<PaymentStatus, String>(row, "status")?,
+        account_id: read::<AccountId, String>(row, "account_id")?,
+        amount: Money { amount_minor: row.try_get("amount")?, currency },
+        charges: read::<u32, i32>(row, "charges")?,
+        card_version: row.try_get("card_version")?,
+        is_cancelled: row.try_get("is_cancelled")?,
+        decline_reason: row.try_get("decline_reason")?,
+        wait_until: row.try_get("wait_until")?,
+        changed_at: row.try_get("changed_at")?,
+    };
+    let trace = TraceContext { traceparent: row.try_get("traceparent")?, tracestate: row.try_get("tracestate")? };
+    let cause = Cause { id: row.try_get("cause_id")?, correlation_id: row.try_get("correlation_id")?, trace };
+    Ok(Stored { payment, cause })
+}
