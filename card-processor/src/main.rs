@@ -1,9 +1,9 @@
 //! `card-processor`: parses its settings, wires, runs.
 
-use std::process::ExitCode;
+use std::{net::SocketAddr, process::ExitCode};
 
 use anyhow::Context as _;
-use card_processor::settings::ServeArgs;
+use card_processor::{Settings, settings::ServeArgs};
 use clap::Parser;
 use telemetry::{
     logs::{self, LogArgs},
@@ -42,20 +42,23 @@ struct Line {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<ExitCode> {
+async fn main() -> ExitCode {
     let args = Line::parse().args;
     let log_args = args.logs.clone();
-    match args.check() {
+    let ended = match args.check() {
         Ok((settings, listen)) => run(settings, listen, &log_args).await,
-        Err(problems) => Ok(settings::refuse(&problems)),
+        Err(problems) => return settings::refuse(&problems),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
     }
 }
 
-async fn run(
-    settings: card_processor::Settings,
-    listen: std::net::SocketAddr,
-    log_args: &LogArgs,
-) -> anyhow::Result<ExitCode> {
+async fn run(settings: Settings, listen: SocketAddr, log_args: &LogArgs) -> anyhow::Result<()> {
     let _guard = logs::init("card-processor", log_args).map_err(anyhow::Error::from_boxed)?;
     let shutdown = shutdown::on_signal()?;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
@@ -64,5 +67,5 @@ async fn run(
     }
     tracing::info!(address = %listener.local_addr()?, "listening");
     card_processor::serve(settings, listener, shutdown).await?;
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }

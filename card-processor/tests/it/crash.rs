@@ -109,3 +109,14 @@ async fn killed_in_the_middle_every_answered_charge_is_in_the_ledger_once() {
         assert!(process.terminate(PATIENCE).await.unwrap().success(), "{}", process.log());
     }
 }
+
+#[tokio::test]
+async fn two_programs_do_not_share_a_ledger() {
+    let directory = tempfile::tempdir().unwrap();
+    let ledger = directory.path().join("ledger.jsonl");
+    let (_first, _) = start(&ledger).await;
+    let second = run(&["--listen", "127.0.0.1:0", "--ledger", ledger.to_str().unwrap()]);
+    let message = String::from_utf8(second.stderr).unwrap();
+    assert_eq!(second.status.code(), Some(1), "{message}");
+    assert!(message.contains("in use by another process"), "{message}");
+}
