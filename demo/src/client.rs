@@ -15,6 +15,9 @@ use crate::urls::Urls;
 /// For how long a command is sent again and again.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// For how long it is waited for what is still to happen.
+const LONG_PATIENCE: Duration = Duration::from_secs(120);
+
 /// A client of both sides.
 #[derive(Clone)]
 pub(crate) struct Client {
@@ -100,6 +103,18 @@ impl Client {
         let answer = self.post(command).await?;
         ensure!(answer.status.is_success(), "POST {} answered {}: {}", command.path, answer.status, answer.body);
         Ok(answer)
+    }
+
+    /// Waits until the tokens are visible, as long as it takes within bounds: what they name may still have to happen.
+    pub(crate) async fn wait_for(&self, read_after: &[&str]) -> anyhow::Result<()> {
+        let start = Instant::now();
+        loop {
+            match self.query("{ __typename }", Value::Null, read_after).await {
+                Err(error) if start.elapsed() > LONG_PATIENCE => return Err(error),
+                Err(_) => {}
+                Ok(_) => return Ok(()),
+            }
+        }
     }
 
     /// The data of a query, which waits first until the tokens are visible; any error in the answer is one here.

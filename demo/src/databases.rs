@@ -1,10 +1,12 @@
 //! The databases of one run: the contexts' and the views', each with the logins that its services need and no more.
 
+use std::time::Duration;
+
 use anyhow::Context;
 use cdc_capture::SetupSettings;
 use servers::{Login, TempDatabase};
 use telemetry::{database::Database, kafka::Kafka};
-use write_service::clock::Clock;
+use write_service::{Surroundings, clock::Clock};
 
 /// Empty databases for this run alone; dropped with this value, and slot and logins with them.
 pub(crate) struct Databases {
@@ -45,8 +47,15 @@ impl Databases {
     }
 
     /// The write service, which takes the time of a command from the command: a replay has a clock of its own.
-    pub(crate) fn write_settings(&self, kafka: Kafka, traced: bool) -> anyhow::Result<write_service::Settings> {
-        let settings = write_service::Settings::all_in(&database(&self.writer.url)?, kafka);
+    pub(crate) fn write_settings(
+        &self,
+        kafka: Kafka,
+        card_processor: &str,
+        traced: bool,
+    ) -> anyhow::Result<write_service::Settings> {
+        let surroundings =
+            Surroundings { card_processor: card_processor.parse()?, card_wait: Duration::from_secs(600) };
+        let settings = write_service::Settings::all_in(&database(&self.writer.url)?, kafka, surroundings);
         Ok(write_service::Settings { clock: Clock::Request, trace_messages: traced, ..settings })
     }
 

@@ -39,6 +39,7 @@ impl Stack {
         let write_listener = listen("the write service", settings.write_listen).await?;
         let read_listener = listen("the read service", settings.read_listen).await?;
         let capture_listener = listen("the capture", settings.capture_listen).await?;
+        let card_listener = TcpListener::bind("127.0.0.1:0").await.context("the card processor cannot listen")?;
 
         let postgres = match &settings.database {
             Some(_) => None,
@@ -62,16 +63,20 @@ impl Stack {
             write: format!("http://{}", write_listener.local_addr()?),
             read: format!("http://{}", read_listener.local_addr()?),
             capture: format!("http://{}", capture_listener.local_addr()?),
+            cards: format!("http://{}", card_listener.local_addr()?),
             write_database: databases.write.url(),
             read_database: databases.read.url(),
         };
-        let write = databases.write_settings(broker.kafka.clone(), settings.traced)?;
+        let write = databases.write_settings(broker.kafka.clone(), &urls.cards, settings.traced)?;
         let capture = databases.capture_settings(broker.kafka.clone(), settings.traced)?;
         let read = databases.read_settings(broker.kafka.clone(), settings.traced)?;
         let health = [Health::new(), Health::new(), Health::new()];
         let [of_write, of_capture, of_read] = health.clone();
         let mut services = JoinSet::new();
-        let [stop_write, stop_capture, stop_read] = [(); 3].map(|()| shutdown.clone());
+        let [stop_write, stop_capture, stop_read, stop_cards] = [(); 4].map(|()| shutdown.clone());
+        services.spawn(async move {
+            Ok(card_processor::serve(card_processor::Settings::default(), card_listener, stop_cards).await?)
+        });
         services.spawn(async move {
             Ok(write_service::serve(write, write_listener, of_write, Metrics::new(), stop_write).await?)
         });

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use chrono::{Days, Utc};
-use contracts::id::{AccountId, RoomTypeId};
+use contracts::{
+    ReadAfter,
+    id::{AccountId, RoomTypeId},
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -45,6 +48,10 @@ pub(crate) async fn tell(client: &Client) -> anyhow::Result<Account> {
     let opened = teller.command("open an account for Ada Peeters", "/accounts/accounts", &details, None, 201).await?;
     let opened_token = token(&opened)?;
 
+    let path = format!("/accounts/accounts/{}/change-card-details", account.id);
+    let card = json!({"cardToken": "tok_ada"});
+    teller.command("name the card that is charged, by its token", &path, &card, None, 200).await?;
+
     let double = RoomTypeId::generate();
     let rooms = json!({"roomTypeId": double, "name": "Double room", "rooms": ["101", "102"]});
     teller.command("define a room type with two rooms", "/direct-booking/room-types", &rooms, None, 201).await?;
@@ -65,8 +72,11 @@ pub(crate) async fn tell(client: &Client) -> anyhow::Result<Account> {
     let seen = teller
         .query("GraphQL: the booking, the account's name joined in", &booking, &[&token(&booked)?, &opened_token])
         .await?;
-    ensure!(seen["status"] == "CONFIRMED", "the booking should be confirmed: {seen}");
     ensure!(seen["account"]["name"] == "Ada Peeters", "the account's name should be joined in: {seen}");
+
+    let paid = next_version(&token(&booked)?)?;
+    let seen = teller.query("GraphQL: its card was charged, it is confirmed", &booking, &[&paid]).await?;
+    ensure!(seen["status"] == "CONFIRMED", "the booking should be confirmed: {seen}");
 
     let path = format!("/accounts/accounts/{}/change-details", account.id);
     let moved =
@@ -92,6 +102,12 @@ pub(crate) async fn tell(client: &Client) -> anyhow::Result<Account> {
 
 fn token(answer: &Answer) -> anyhow::Result<String> {
     answer.read_after.clone().context("no Read-After header in a command's answer")
+}
+
+/// The token of what happens next to the same aggregate.
+fn next_version(token: &str) -> anyhow::Result<String> {
+    let token: ReadAfter = token.parse()?;
+    Ok(ReadAfter { version: token.version.next(), ..token }.to_string())
 }
 
 /// Does a step, prints it, and checks its status.

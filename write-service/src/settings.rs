@@ -342,6 +342,7 @@ mod tests {
             .iter()
             .map(|(context, database)| (context.name, database.config().get_dbname()))
             .collect();
-        assert_eq!(databases, [("accounts", Some("all")), ("direct-booking", Some("bookings"))]);
+        let expected = [("accounts", Some("all")), ("direct-booking", Some("bookings")), ("payments", Some("all"))];
+        assert_eq!(databases, expected);
     }
 }

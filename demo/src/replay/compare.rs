@@ -55,7 +55,7 @@ pub(crate) async fn read_side(
 ) -> anyhow::Result<Comparison> {
     for some in posted.chunks(TOKENS_A_QUERY) {
         let tokens: Vec<&str> = some.iter().map(|accepted| accepted.read_after.as_str()).collect();
-        client.query("{ __typename }", Value::Null, &tokens).await?;
+        client.wait_for(&tokens).await?;
     }
     let mut expected: HashMap<String, Value> = HashMap::new();
     let mut found = Comparison::default();

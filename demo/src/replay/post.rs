@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, ensure};
+use contracts::ReadAfter;
 use futures::{StreamExt, TryStreamExt, stream};
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
@@ -51,6 +52,9 @@ pub(crate) async fn accounts(client: &Client, rows: &[Row]) -> anyhow::Result<BT
             });
             let path = "/accounts/accounts";
             let opened = client.must(Command { path, body: &body, read_after: None, at: None }).await?;
+            let path = format!("{path}/{id}/change-card-details");
+            let card = json!({"cardToken": format!("tok_{id}")});
+            client.must(Command { path: &path, body: &card, read_after: None, at: None }).await?;
             Ok((id, token(&opened)?))
         })
         .buffer_unordered(AT_ONCE)
@@ -122,7 +126,12 @@ async fn book<'a>(
         let command = Command { path: &path, body: &json!({}), read_after: None, at: row.cancelled_at };
         answer = client.must(command).await?;
     }
-    Ok(Ok(Accepted { row, account, read_after: token(&answer)? }))
+    let mut read_after: ReadAfter = token(&answer)?.parse()?;
+    if row.cancelled_at.is_none() && answer.body["status"] == "PENDING" {
+        // What comes next is that it is paid.
+        read_after.version = read_after.version.next();
+    }
+    Ok(Ok(Accepted { row, account, read_after: read_after.to_string() }))
 }
 
 fn token(answer: &Answer) -> anyhow::Result<String> {

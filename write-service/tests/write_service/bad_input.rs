@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::fixture::{Answer, Hotel, account, booking, day, details};
 
-pub(crate) const COMMANDS: [&str; 7] = [
+pub(crate) const COMMANDS: [&str; 8] = [
     "/accounts/accounts",
     "/accounts/accounts/ada/change-details",
     "/accounts/accounts/ada/close",
@@ -13,12 +13,17 @@ pub(crate) const COMMANDS: [&str; 7] = [
     "/direct-booking/room-types/double/add-rooms",
     "/direct-booking/bookings",
     "/direct-booking/bookings/b0/cancel",
+    "/accounts/accounts/ada/change-card-details",
 ];
 
 pub(crate) async fn hotel(purpose: &str) -> Hotel {
     let hotel = Hotel::open_for_bookings(purpose, 5).await;
     hotel.service.post("/accounts/accounts", &account("ada")).await.expect(201);
     hotel.service.post("/direct-booking/bookings", &booking("b0", 1, 1)).await.expect(201);
+    let payment =
+        "insert into payments.payment values ('b0', 1, 'TAKEN', 'ada', 7500, 'EUR', 1, 1, false, null, now(), now(),
+        'story', '0199aaaa-0000-7000-8000-000000000001', null, null)";
+    hotel.admin.execute(payment, &[]).await.unwrap();
     hotel
 }
 
@@ -114,6 +119,7 @@ async fn every_bad_field_is_named_at_once() {
             ],
         ),
         (COMMANDS[6], json!("please"), vec![""]),
+        (COMMANDS[7], json!({"cardToken": 1}), vec!["/cardToken"]),
     ];
     for (path, body, pointers) in cases {
         let answer = hotel.service.post(path, &body).await.expect_problem(422, "invalid-fields");
@@ -242,6 +248,7 @@ fn nearly_valid() -> impl Strategy<Value = (usize, Value)> {
         json!({"rooms": ["new"]}),
         booking("new", 2, 2),
         json!({}),
+        json!({"cardToken": "tok_new"}),
     ];
     (0..COMMANDS.len(), any::<prop::sample::Index>(), any_json()).prop_map(move |(command, place, value)| {
         let mut body = valid[command].clone();

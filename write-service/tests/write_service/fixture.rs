@@ -255,7 +255,7 @@ impl From<&Row> for OutboxRow {
 }
 
 impl OutboxRow {
-    fn record(&self) -> NewRecord {
+    pub(crate) fn record(&self) -> NewRecord {
         let header = |name: &str| self.headers.get(name).cloned();
         let envelope = Envelope {
             id: self.id,

@@ -12,5 +12,6 @@ mod isolation;
 mod migrations;
 mod openapi;
 mod outbox;
+mod payments;
 mod read_after;
 mod startup;

@@ -157,7 +157,7 @@ fn headers(is_command: bool) -> BoxedStrategy<Vec<(&'static str, String)>> {
 fn requests(operations: &[Operation]) -> BoxedStrategy<Sent> {
     let ids = ["ada", "double", "b0", "nothing", "%20", "a%2Fb", "%ff", &"x".repeat(65)].map(str::to_owned).to_vec();
     let each = operations.iter().enumerate().map(|(operation, it)| {
-        let own = [("/accounts/", "ada"), ("/room-types/", "double"), ("/bookings/", "b0")];
+        let own = [("/accounts/", "ada"), ("/room-types/", "double"), ("/bookings/", "b0"), ("/payments/", "b0")];
         let own = own.into_iter().find(|(part, _)| it.path.contains(&format!("{part}{{"))).map_or("", |(_, id)| id);
         let id = prop_oneof![3 => Just(own.to_owned()), 1 => select(ids.clone())];
         (id, headers(it.method == "post"), bodies(&it.described))
@@ -257,8 +257,12 @@ async fn every_route_is_in_the_document_and_a_good_body_is_one_that_it_allows() 
             .iter()
             .fold(format!("post {path}"), |path, id| path.replace(&format!("/{id}/"), "/{id}/"))
     });
-    let documents =
-        ["get /accounts/accounts/{id}", "get /direct-booking/bookings/{id}", "get /direct-booking/room-types/{id}"];
+    let documents = [
+        "get /accounts/accounts/{id}",
+        "get /direct-booking/bookings/{id}",
+        "get /direct-booking/room-types/{id}",
+        "get /payments/payments/{id}",
+    ];
     assert_eq!(paths, expected.into_iter().chain(documents.map(str::to_owned)).collect());
     assert!(operations(&document).iter().all(|it| METHODS.contains(&it.method.as_str())));
 

@@ -1,0 +1,348 @@
+//! Payments: charged once, whatever the third party does, and what follows from it for the booking. The third party is the
+//! stand-in, over real HTTP; "once" is what its ledger says.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Mutex,
+    time::Duration,
+};
+
+use contracts::{
+    Topic,
+    accounts::{CARD, CardEvent},
+    direct_booking::BOOKING,
+    envelope::{AggregateVersion, Envelope, TraceContext},
+    payments::PAYMENT,
+};
+use serde_json::{Value, json};
+use servers::{eventually, topics};
+use telemetry::CancellationToken;
+use tokio::net::TcpListener;
+use uuid::Uuid;
+use write_service::{Settings, Surroundings};
+
+use crate::fixture::{Answer, DEADLINE, Hotel, account, booking, record};
+
+const BOOKINGS: &str = "/direct-booking/bookings";
+
+/// A hotel beside a third party, with word going round between its contexts.
+struct Place {
+    hotel: Hotel,
+    processor: String,
+    published: Mutex<HashSet<Uuid>>,
+    http: reqwest::Client,
+    ended: CancellationToken,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.ended.cancel();
+    }
+}
+
+impl Place {
+    async fn open(purpose: &str) -> Self {
+        Self::open_with(purpose, |settings| settings).await
+    }
+
+    async fn open_with(purpose: &str, change: impl FnOnce(Settings) -> Settings) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let processor = format!("http://{}", listener.local_addr().unwrap());
+        let ended = CancellationToken::new();
+        tokio::spawn(card_processor::serve(card_processor::Settings::default(), listener, ended.clone()));
+        let surroundings =
+            Surroundings { card_processor: processor.parse().unwrap(), card_wait: Duration::from_secs(600) };
+        let hotel = Hotel::open_with(purpose, |settings| change(Settings { surroundings, ..settings })).await;
+        // Also where Accounts, whose they are, does not run. Where it does, it may have been faster.
+        for topic in contracts::accounts::TOPICS {
+            let (name, bootstrap) = (hotel.kafka.topic(topic.name), &hotel.kafka.bootstrap_servers);
+            topics::create(bootstrap, &name, topic.partitions, topic.config()).await.ok();
+        }
+        hotel.service.report_when("readiness", |report| report.ready).await;
+        hotel.know_account("ada", true).await;
+        hotel.define_rooms("double", 50).await;
+        let (published, http) = (Mutex::default(), reqwest::Client::new());
+        Self { hotel, processor, published, http, ended }
+    }
+
+    /// Does by hand what the capture does: publishes what was not published yet.
+    async fn relay(&self) {
+        for (schema, told) in
+            [("accounts", &[CARD] as &[Topic]), ("direct_booking", &[BOOKING]), ("payments", &[PAYMENT])]
+        {
+            let rows = self.hotel.outbox(schema).await;
+            for topic in told {
+                let mut records = Vec::new();
+                for row in rows.iter().filter(|row| row.aggregatetype == topic.name) {
+                    if self.published.lock().unwrap().insert(row.id) {
+                        records.push(row.record());
+                    }
+                }
+                if !records.is_empty() {
+                    self.hotel.publish(*topic, records).await;
+                }
+            }
+        }
+    }
+
+    async fn document(&self, path: &str) -> Value {
+        self.hotel.service.get(path).await.body
+    }
+
+    /// Lets word go round until the document has this status, and gives it.
+    #[track_caller]
+    fn until(&self, path: String, status: &'static str) -> impl Future<Output = Value> {
+        eventually("a status", DEADLINE, async move || {
+            self.relay().await;
+            let document = self.document(&path).await;
+            if document["status"] == status { Ok(Some(document)) } else { Err(format!("{status}: {document}")) }
+        })
+    }
+
+    #[track_caller]
+    fn booking_is(&self, id: &str, status: &'static str) -> impl Future<Output = Value> {
+        self.until(format!("{BOOKINGS}/{id}"), status)
+    }
+
+    #[track_caller]
+    fn payment_is(&self, id: &str, status: &'static str) -> impl Future<Output = Value> {
+        self.until(format!("/payments/payments/{id}"), status)
+    }
+
+    async fn open_account(&self) {
+        self.hotel.service.post("/accounts/accounts", &account("ada")).await.expect(201);
+    }
+
+    async fn name_card(&self, token: &str) -> Answer {
+        let body = json!({"cardToken": token});
+        self.hotel.service.post("/accounts/accounts/ada/change-card-details", &body).await
+    }
+
+    async fn book(&self, id: &str) -> Answer {
+        self.hotel.service.post(BOOKINGS, &booking(id, 1, 2)).await.expect(201)
+    }
+
+    async fn cancel(&self, id: &str) {
+        self.hotel.service.post(&format!("{BOOKINGS}/{id}/cancel"), &json!({})).await.expect(200);
+    }
+
+    async fn behave(&self, behaviour: Value) {
+        let answer = self.http.put(format!("{}/v1/behaviour", self.processor)).json(&behaviour).send().await.unwrap();
+        assert!(answer.status().is_success(), "{answer:?}");
+    }
+
+    /// What the third party has done about each booking: `charge succeeded`, `refund succeeded`…
+    async fn ledger(&self) -> BTreeMap<String, Vec<String>> {
+        let ledger = self.http.get(format!("{}/v1/ledger", self.processor)).send().await.unwrap();
+        let ledger: Value = ledger.json().await.unwrap();
+        let mut done: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for entry in ledger["entries"].as_array().unwrap() {
+            let text = |name: &str| entry[name].as_str().unwrap_or_default().to_owned();
+            done.entry(text("reference")).or_default().push(format!("{} {}", text("kind"), text("status")));
+        }
+        done
+    }
+}
+
+#[tokio::test]
+async fn a_booking_is_pending_until_its_card_was_charged_and_then_confirmed() {
+    let place = Place::open("charged").await;
+    place.open_account().await;
+    place.name_card("tok_ada").await.expect(200);
+    let made = place.book("b1").await;
+    assert_eq!(made.body["status"], "PENDING");
+    let confirmed = place.booking_is("b1", "CONFIRMED").await;
+    assert_eq!(confirmed["version"], 2);
+    let payment = place.payment_is("b1", "TAKEN").await;
+    assert_eq!(payment["amount"], json!({"amountMinor": 15_000, "currency": "EUR"}));
+    assert_eq!(place.ledger().await["b1"], ["charge succeeded"]);
+    // One story from the command to its end.
+    let story = made.header("x-correlation-id");
+    for (schema, id) in [("direct_booking", "b1"), ("payments", "b1")] {
+        let rows = place.hotel.outbox(schema).await;
+        for row in rows.iter().filter(|row| row.aggregateid == id) {
+            assert_eq!(row.headers["ce_correlationid"], story, "{}", row.ty);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_costs_nothing_is_confirmed_at_once_and_never_charged() {
+    let place = Place::open("free").await;
+    let mut free = booking("b1", 1, 2);
+    free["nightlyRate"]["amountMinor"] = json!(0);
+    let made = place.hotel.service.post(BOOKINGS, &free).await.expect(201);
+    assert_eq!(made.body["status"], "CONFIRMED");
+    place.book("b2").await;
+    place.payment_is("b2", "AWAITING_CARD").await;
+    place.hotel.service.get("/payments/payments/b1").await.expect_problem(404, "not-found");
+}
+
+#[tokio::test]
+async fn late_card_details_are_waited_for() {
+    let place = Place::open("late card").await;
+    place.open_account().await;
+    place.book("b1").await;
+    place.payment_is("b1", "AWAITING_CARD").await;
+    place.name_card("tok_ada").await.expect(200);
+    place.booking_is("b1", "CONFIRMED").await;
+    assert_eq!(place.ledger().await["b1"], ["charge succeeded"]);
+}
+
+#[tokio::test]
+async fn after_a_decline_another_card_may_be_tried() {
+    let place = Place::open("second card").await;
+    place.open_account().await;
+    place.name_card("tok_insufficient").await.expect(200);
+    place.book("b1").await;
+    let waiting = place.payment_is("b1", "AWAITING_CARD").await;
+    assert_eq!(waiting["declineReason"], "insufficient-funds");
+    assert_eq!(place.document(&format!("{BOOKINGS}/b1")).await["status"], "PENDING");
+    place.name_card("tok_good").await.expect(200);
+    place.booking_is("b1", "CONFIRMED").await;
+    assert_eq!(place.ledger().await["b1"], ["charge declined", "charge succeeded"]);
+}
+
+#[tokio::test]
+async fn a_wait_for_a_card_ends_and_the_room_is_free_again() {
+    let place = Place::open_with("no card", |settings| {
+        let surroundings = Surroundings { card_wait: Duration::from_secs(1), ..settings.surroundings };
+        Settings { surroundings, ..settings }
+    })
+    .await;
+    place.hotel.define_rooms("single", 1).await;
+    let wish = |id: &str| {
+        let mut wish = booking(id, 1, 2);
+        wish["roomTypeId"] = json!("single");
+        wish
+    };
+    place.hotel.service.post(BOOKINGS, &wish("b1")).await.expect(201);
+    place.hotel.service.post(BOOKINGS, &wish("b2")).await.expect_problem(409, "no-room");
+    let rejected = place.booking_is("b1", "REJECTED").await;
+    assert_eq!(rejected["rejection"], "no-card");
+    place.hotel.service.post(BOOKINGS, &wish("b2")).await.expect(201);
+    place.hotel.service.post(&format!("{BOOKINGS}/b1/cancel"), &json!({})).await.expect_problem(409, "rejected");
+    assert_eq!(place.ledger().await.get("b1"), None);
+}
+
+#[tokio::test]
+async fn a_cancelled_booking_is_given_its_money_back_also_when_the_charge_was_under_way() {
+    let place = Place::open("refund").await;
+    place.open_account().await;
+    place.name_card("tok_ada").await.expect(200);
+    place.book("b1").await;
+    place.booking_is("b1", "CONFIRMED").await;
+    place.cancel("b1").await;
+    place.payment_is("b1", "REFUNDED").await;
+
+    place.behave(json!({"mode": "slow", "delayMs": 1_500, "times": 1})).await;
+    place.book("b2").await;
+    eventually("the charge to be under way", DEADLINE, async || {
+        place.relay().await;
+        place.ledger().await.contains_key("b2")
+    })
+    .await;
+    place.cancel("b2").await;
+    place.payment_is("b2", "REFUNDED").await;
+
+    place.hotel.service.post("/accounts/accounts", &account("bob")).await.expect(201);
+    place.hotel.know_account("bob", true).await;
+    let mut unpaid = booking("b3", 1, 2);
+    unpaid["accountId"] = json!("bob");
+    place.hotel.service.post(BOOKINGS, &unpaid).await.expect(201);
+    place.payment_is("b3", "AWAITING_CARD").await;
+    place.cancel("b3").await;
+    place.payment_is("b3", "CANCELLED").await;
+    let ledger = place.ledger().await;
+    for id in ["b1", "b2"] {
+        assert_eq!(ledger[id], ["charge succeeded", "refund succeeded"]);
+        assert_eq!(place.document(&format!("{BOOKINGS}/{id}")).await["status"], "CANCELLED");
+    }
+    assert_eq!(ledger.get("b3"), None);
+}
+
+#[tokio::test]
+async fn a_third_party_that_fails_hangs_up_or_is_slow_charges_each_booking_once() {
+    let place = Place::open("misbehaving").await;
+    place.open_account().await;
+    place.name_card("tok_ada").await.expect(200);
+    for (at, mode) in ["drop-after-commit", "fail", "drop-before-commit", "slow"].iter().enumerate() {
+        place.behave(json!({"mode": mode, "delayMs": 300, "times": 4})).await;
+        for n in 0..4 {
+            place.book(&format!("b{at}{n}")).await;
+        }
+        for n in 0..4 {
+            place.booking_is(&format!("b{at}{n}"), "CONFIRMED").await;
+        }
+    }
+    let ledger = place.ledger().await;
+    assert_eq!(ledger.len(), 16);
+    assert!(ledger.values().all(|done| *done == ["charge succeeded"]), "{ledger:?}");
+}
+
+#[tokio::test]
+async fn events_that_come_twice_change_nothing() {
+    let place = Place::open("twice").await;
+    place.open_account().await;
+    place.name_card("tok_ada").await.expect(200);
+    place.book("b1").await;
+    place.booking_is("b1", "CONFIRMED").await;
+    place.published.lock().unwrap().clear();
+    place.relay().await;
+    // What comes behind the repetitions in each partition has been dealt with: so have they.
+    for id in 2..20 {
+        place.book(&format!("b{id}")).await;
+    }
+    for id in 2..20 {
+        place.booking_is(&format!("b{id}"), "CONFIRMED").await;
+    }
+    let ledger = place.ledger().await;
+    assert!(ledger.values().all(|done| *done == ["charge succeeded"]), "{ledger:?}");
+    assert_eq!(place.document(&format!("{BOOKINGS}/b1")).await["version"], 2);
+}
+
+#[tokio::test]
+async fn payments_are_taken_while_accounts_is_down() {
+    let place = Place::open_with("accounts down", |mut settings| {
+        settings.contexts.retain(|(context, _)| context.name != "accounts");
+        settings
+    })
+    .await;
+    place.hotel.service.get("/accounts/accounts/ada").await.expect(404);
+    let envelope = Envelope {
+        id: Uuid::now_v7(),
+        source: contracts::accounts::SOURCE.to_owned(),
+        ty: CardEvent::CardDetailsChanged.ty().to_owned(),
+        subject: "ada".to_owned(),
+        sequence: Some(AggregateVersion::FIRST),
+        time: chrono::Utc::now(),
+        dataschema: None,
+        correlation_id: None,
+        causation_id: None,
+        valid_until: None,
+        trace: TraceContext::default(),
+        position: None,
+    };
+    let card = json!({"accountId": "ada", "version": 1, "cardToken": "tok_ada"});
+    place.hotel.publish(CARD, vec![record(&envelope, Some(card.to_string()))]).await;
+    place.book("b1").await;
+    place.booking_is("b1", "CONFIRMED").await;
+    assert_eq!(place.ledger().await["b1"], ["charge succeeded"]);
+}
+
+#[tokio::test]
+async fn a_card_number_never_enters() {
+    let place = Place::open("card numbers").await;
+    place.open_account().await;
+    for number in ["4242424242424242", "4242-4242-4242-4242", "378282246310005"] {
+        let refused = place.name_card(number).await.expect_problem(422, "invalid-fields");
+        assert_eq!(refused.pointers(), ["/cardToken"]);
+        assert!(!refused.body.to_string().contains(number));
+    }
+    for token in ["", "a b", "tok/1", &"x".repeat(65)] {
+        place.name_card(token).await.expect_problem(422, "invalid-fields");
+    }
+    place.name_card("4242424242424241").await.expect(200);
+    place.hotel.service.post("/accounts/accounts/ada/close", &json!({})).await.expect(200);
+    place.name_card("tok_late").await.expect_problem(409, "account-closed");
+}
