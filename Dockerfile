@@ -1,4 +1,4 @@
-# One image with the three services; docker-compose.yml says which one a container runs. Built with BuildKit (Docker's
+# One image with the services and the card processor's stand-in; docker-compose.yml says which one a container runs. Built with BuildKit (Docker's
 # default since version 23), for the cache mounts.
 
 FROM rust:1.95-bookworm AS build
@@ -9,9 +9,9 @@ WORKDIR /src
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    cargo build --release --locked -p write-service -p cdc-capture -p read-service \
+    cargo build --release --locked -p write-service -p cdc-capture -p read-service -p card-processor \
  && mkdir /out \
- && cp target/release/write-service target/release/cdc-capture target/release/read-service /out/
+ && cp target/release/write-service target/release/cdc-capture target/release/read-service target/release/card-processor /out/
 
 FROM debian:bookworm-slim
 RUN apt-get update \

@@ -33,7 +33,7 @@ use tokio::time::Instant;
 use crate::{
     delivery::Delivery,
     metrics::CaptureMetrics,
-    publisher::{self, LONGEST_DELIVERY, Publisher, Start, UnusableSettings},
+    publisher::{LONGEST_DELIVERY, Publisher, Start, UnusableSettings},
     replication::{self, Connection, Endpoint, Server, UnusableTls, verify},
     settings::{LostSlot, Settings},
 };
@@ -154,7 +154,6 @@ impl Capture {
         // What is not delivered by the time that the server gives the slot to another relay never may be: this process
         // may be stopped now and wake up then. The server counts from the last status, which may be a fifth of it old.
         let longest = (stream.patience() * 2 / 3).min(LONGEST_DELIVERY);
-        let delivery = publisher::delivery(&self.settings.kafka, longest);
         if longest < LONGEST_DELIVERY || self.settings.delivery != Delivery::AtLeastOnce {
             let former = std::mem::replace(&mut publisher, self.publisher(longest, Some(&server))?);
             former.discard().await;
@@ -170,7 +169,7 @@ impl Capture {
             Relay::new(server.clone(), self.settings.router(&server), confirmed, publisher, &mut self.dead_letters);
         let start = self.settings.read_back.then(|| Start { server: server.clone(), confirmed });
         let recovery = Recovery { start, other_history: self.settings.other_history };
-        let mut session = Session::new(stream, relay, recovery, delivery, &self.parts, &self.metrics);
+        let mut session = Session::new(stream, relay, recovery, &self.parts, &self.metrics);
         let began = Instant::now();
         self.metrics.active(true);
         let ended = session.run(shutdown).await;

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     metrics::{CaptureMetrics, Moment},
     outbox::unix_micros,
-    publisher::{self, Failure, TopicState},
+    publisher::{self, Failure, StoodStill, TopicState},
     replication::{self, Frame, Stream},
 };
 
@@ -114,24 +114,20 @@ pub(super) struct Session<'a> {
     tries: Backoff,
     recovery: Recovery,
     /// How long this process may stand still, and how long an event may be in flight.
-    patience: Duration,
-    looked: Instant,
     /// All events below this number were in flight at that time.
     oldest: (u64, Instant),
 }
 
 impl<'a> Session<'a> {
-    /// An event may take `delivery`, after which the producer gives it up, and it alone. So the stream is given up before
-    /// that, with all that is in flight: an event behind one that was given up must not overtake its repetition.
     pub(super) fn new(
         stream: Stream,
-        relay: Relay<'a>,
+        mut relay: Relay<'a>,
         recovery: Recovery,
-        delivery: Duration,
         parts: &'a Parts,
         metrics: &'a CaptureMetrics,
     ) -> Self {
         let begun = relay.publisher.position_topic().is_none();
+        relay.publisher.watch_the_clock();
         Self {
             stream,
             relay,
@@ -146,8 +142,6 @@ impl<'a> Session<'a> {
             kafka: KafkaWatch::new(&parts.kafka),
             tries: Backoff::new(Duration::from_millis(200), Duration::from_secs(30)),
             recovery,
-            patience: delivery * 2 / 5,
-            looked: Instant::now(),
             oldest: (0, Instant::now()),
         }
     }
@@ -231,27 +225,19 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Whoever was stopped and wakes up may have lost the slot meanwhile, and must send nothing more.
     fn look_at_the_clock(&mut self) -> Result<(), Error> {
-        let now = Instant::now();
-        let stood_still = now.duration_since(self.looked);
-        self.looked = now;
-        if stood_still <= self.patience {
-            return Ok(());
-        }
-        // At once: what was handed over in the middle of the standstill waits for its linger time and no longer.
-        self.relay.publisher.purge();
-        Err(Error::Stopped(stood_still))
+        self.relay.publisher.look_at_the_clock().map_err(|StoodStill(time)| Error::Stopped(time))
     }
 
-    /// No event is older than twice the time that passes here.
+    /// No event is older than twice the time that passes here. The producer gives up an event that has become too old, and it
+    /// alone: before that the stream is given up, with all that is in flight, so that none behind it overtakes its repetition.
     fn look_for_old_events(&mut self) -> Result<(), Error> {
         let (next, in_flight) = (self.relay.progress.next_event(), self.relay.progress.in_flight());
         if in_flight == 0 || next - in_flight >= self.oldest.0 {
             self.oldest = (next, Instant::now());
         }
         let waited = self.oldest.1.elapsed();
-        if waited > self.patience {
+        if waited > self.relay.publisher.patience() {
             let seconds = waited.as_secs();
             return Err(Error::Kafka(format!("{in_flight} events in flight, none acknowledged for {seconds} s")));
         }

@@ -17,6 +17,7 @@ mod partitions;
 mod read_back;
 mod settings;
 mod spans;
+mod standstill;
 mod tail;
 mod transaction;
 
@@ -24,6 +25,7 @@ pub use context::Failure;
 pub use found::{Found, Place};
 pub use read_back::Start;
 pub use settings::{MAX_IN_FLIGHT, UnusableSettings, check as check_settings, delivery};
+pub use standstill::StoodStill;
 pub(crate) use tail::consumer;
 pub use transaction::TransactionSettings;
 
@@ -61,6 +63,7 @@ pub struct Publisher {
     producer: Option<Arc<ThreadedProducer<Context>>>,
     shared: Arc<Shared>,
     partitions: Partitions,
+    watch: standstill::Watch,
     spans: Option<SendSpans>,
     drained: u64,
     queue_bytes: u64,
@@ -153,6 +156,7 @@ impl Publisher {
             producer: Some(producer),
             shared,
             partitions: Partitions::default(),
+            watch: standstill::Watch::new(delivery(&kafka, longest_delivery) * 2 / 5, Instant::now()),
             spans,
             drained: 0,
             queue_bytes,
@@ -222,7 +226,14 @@ impl Publisher {
             .partition(partition)
             .headers(headers);
         record.payload = event.payload;
-        match producer.send(record) {
+        // At once before and behind: what is handed over in the middle of a standstill is as good as new, and would be sent.
+        self.watch.look(Instant::now()).map_err(|stood_still| Refused::Failed(stood_still.to_string()))?;
+        let sent = producer.send(record);
+        if let Err(stood_still) = self.watch.look(Instant::now()) {
+            self.purge();
+            return Err(Refused::Failed(stood_still.to_string()));
+        }
+        match sent {
             Ok(()) => {
                 self.partitions.sent(event.topic, partition, number);
                 if let (Some(spans), Some(span)) = (&mut self.spans, span) {
@@ -254,10 +265,29 @@ impl Publisher {
         }
     }
 
+    /// From now on the clock is looked at.
+    pub fn watch_the_clock(&mut self) {
+        self.watch = standstill::Watch::new(self.watch.patience(), Instant::now());
+    }
+
+    /// Looks at the clock. To be done now and then, and before anything is handed over.
+    ///
+    /// # Errors
+    /// When so much time has passed since the last time that another may have the slot. What is queued is given up.
+    pub fn look_at_the_clock(&mut self) -> Result<(), StoodStill> {
+        self.watch.look(Instant::now()).inspect_err(|_| self.purge())
+    }
+
+    /// How much time may pass between two looks at the clock, and between an event and its acknowledgement.
+    pub fn patience(&self) -> Duration {
+        self.watch.patience()
+    }
+
     /// Nothing comes behind the event before this number for now: unless there is a backlog, what waits for more to be
     /// sent together is sent at once.
     pub fn lull(&mut self, next: u64) {
-        if let (Some(hurry), Some(producer)) = (&self.hurry, &self.producer)
+        if self.look_at_the_clock().is_ok()
+            && let (Some(hurry), Some(producer)) = (&self.hurry, &self.producer)
             && self.hurried < next
         {
             hurry.hurry(producer);

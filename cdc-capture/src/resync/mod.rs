@@ -45,7 +45,7 @@ use crate::{
     database::connect,
     delivery::Delivery,
     outbox::{Preset, Transaction, is_topic_name, postgres_micros},
-    publisher::{self, LONGEST_DELIVERY, Publisher},
+    publisher::{LONGEST_DELIVERY, Publisher},
     replication::{self, Endpoint, Server},
     settings::OtherHistory,
 };
@@ -209,11 +209,10 @@ impl Resync<'_> {
         let mut transaction = Transaction::default();
         transaction.restart(server.system, server.timeline, place, postgres_micros(Utc::now()));
         let router = self.settings.router(server);
-        let delivery = publisher::delivery(&self.settings.kafka, LONGEST_DELIVERY);
         let Server { system, timeline, .. } = *server;
         let place = Position { system, timeline, commit: place, ordinal: 0 };
         let dead_letters = self.settings.dead_letter_topic.as_ref().map(|topic| self.settings.kafka.topic(topic));
-        let mut publishing = Publishing::new(publisher, router, transaction, place, dead_letters, delivery);
+        let mut publishing = Publishing::new(publisher, router, transaction, place, dead_letters);
         for outbox in &outboxes {
             let rows = outbox.rows(client).await?;
             publishing.publish(outbox, rows, &survey.aggregates, &mut progress).await?;

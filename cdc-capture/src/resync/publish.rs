@@ -15,7 +15,7 @@ use super::{
 use crate::{
     outbox::{DeadLetter, Event, Reason, Room, Router, Table, Transaction, Unpublishable},
     pgoutput::Tuple,
-    publisher::{Publisher, Refused, TopicState},
+    publisher::{Publisher, Refused, StoodStill, TopicState},
 };
 
 /// How often the clock is looked at, at least.
@@ -43,25 +43,23 @@ pub(super) struct Publishing<'a> {
     acknowledged: u64,
     ticks: Interval,
     /// How long this process may stand still, and how long an event may be in flight.
-    patience: Duration,
-    looked: Instant,
     /// All events below this number were in flight at that time.
     oldest: (u64, Instant),
 }
 
 impl<'a> Publishing<'a> {
-    /// An event may take `delivery`. `transaction` is the one at `place`, whose number does not count.
+    /// `transaction` is the one at `place`, whose number does not count.
     pub(super) fn new(
         publisher: &'a mut Publisher,
         router: Router,
         transaction: Transaction,
         place: Position,
         dead_letter_topic: Option<String>,
-        delivery: Duration,
     ) -> Self {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (looked, oldest, patience) = (Instant::now(), (0, Instant::now()), delivery * 2 / 5);
+        let oldest = (0, Instant::now());
+        publisher.watch_the_clock();
         Self {
             publisher,
             router,
@@ -72,8 +70,6 @@ impl<'a> Publishing<'a> {
             next: 0,
             acknowledged: 0,
             ticks,
-            patience,
-            looked,
             oldest,
         }
     }
@@ -204,16 +200,8 @@ impl<'a> Publishing<'a> {
         Ok(self.acknowledged)
     }
 
-    /// Whoever was stopped and wakes up may have lost the right to publish, and must send nothing more.
     fn look_at_the_clock(&mut self) -> Result<(), Error> {
-        let now = Instant::now();
-        let stood_still = now.duration_since(self.looked);
-        self.looked = now;
-        if stood_still <= self.patience {
-            return Ok(());
-        }
-        self.publisher.purge();
-        Err(Error::Stopped(stood_still))
+        self.publisher.look_at_the_clock().map_err(|StoodStill(time)| Error::Stopped(time))
     }
 
     /// All is given up before the producer gives up a single event, which those behind it would overtake.
@@ -222,7 +210,7 @@ impl<'a> Publishing<'a> {
             self.oldest = (self.next, Instant::now());
         }
         let (waited, in_flight) = (self.oldest.1.elapsed(), self.next - self.acknowledged);
-        if in_flight > 0 && waited > self.patience {
+        if in_flight > 0 && waited > self.publisher.patience() {
             let seconds = waited.as_secs();
             return Err(Error::Kafka(format!("{in_flight} events in flight, none acknowledged for {seconds} s")));
         }

@@ -2,6 +2,7 @@
 
 mod crash;
 mod one_booking;
+mod payments;
 mod poison;
 mod start_up;
 mod trace;

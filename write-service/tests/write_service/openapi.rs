@@ -167,7 +167,7 @@ fn requests(operations: &[Operation]) -> BoxedStrategy<Sent> {
     // Those that end something come seldom: what they leave is good for refusals only.
     let weighed = each.zip(operations).map(|(it, operation)| {
         let ends = operation.path.ends_with("/close") || operation.path.ends_with("/cancel");
-        (if ends { 1 } else { 3 }, it)
+        (if ends { 1 } else { 9 }, it)
     });
     prop::strategy::Union::new_weighted(weighed.collect()).boxed()
 }
