@@ -263,7 +263,6 @@ impl<'a> Session<'a> {
                     }
                 }
             }
-            self.look_at_the_clock()?;
             if taken == BITE || !matches!(self.waiting, Waiting::No) {
                 break;
             }
@@ -281,7 +280,11 @@ impl<'a> Session<'a> {
                 self.waiting = Waiting::Until(Instant::now() + self.tries.next_wait());
                 return Ok(());
             }
-            Err(relay::Error::Publisher(reason)) => return Err(Error::Kafka(reason)),
+            Err(relay::Error::Publisher(reason)) => {
+                // That may be why.
+                self.look_at_the_clock()?;
+                return Err(Error::Kafka(reason));
+            }
             Err(error @ (relay::Error::Malformed(_) | relay::Error::Disorder(_))) => {
                 return Err(replication::Error::Protocol(error.to_string()).into());
             }

@@ -137,7 +137,11 @@ impl<'a> Publishing<'a> {
                 }
                 Err(Refused::UnknownTopic(topic)) => self.look_up(topic).await?,
                 Err(Refused::Settling) => sleep(SETTLING).await,
-                Err(Refused::TooLarge(reason) | Refused::Failed(reason)) => return Err(Error::Kafka(reason)),
+                Err(Refused::TooLarge(reason) | Refused::Failed(reason)) => {
+                    // That may be why.
+                    self.look_at_the_clock()?;
+                    return Err(Error::Kafka(reason));
+                }
             }
         }
         self.next += 1;
