@@ -21,7 +21,7 @@ use super::domain::{Card, Decision, Operation, Payment};
 use crate::{
     command::Cause,
     database::{self, read},
-    outbox::{Entry, with_event},
+    outbox::{Entry, Parameter, with_event},
 };
 
 const FIND: &str =
@@ -34,16 +34,21 @@ const LOCK: &str =
         decline_reason, wait_until, changed_at, correlation_id, cause_id, traceparent, tracestate
     from payments.payment where booking_id = $1 for no key update";
 
-const UPSERT: &str = "insert into payments.payment (booking_id, version, status, account_id, amount, currency, charges,
-        card_version, is_cancelled, decline_reason, wait_until, changed_at, correlation_id, cause_id, traceparent, tracestate)
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
-    on conflict (booking_id) do update set version = excluded.version, status = excluded.status,
+// The event is the cause of what happens next by itself.
+const UPSERT: &str = with_event!(
+    "payments",
+    "insert into payments.payment (booking_id, version, status, account_id, amount, currency, charges, card_version,
+        is_cancelled, decline_reason, wait_until, changed_at, correlation_id, cause_id, traceparent, tracestate)
+     values ($8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $1, $21, $22)
+     on conflict (booking_id) do update set version = excluded.version, status = excluded.status,
         charges = excluded.charges, card_version = excluded.card_version, is_cancelled = excluded.is_cancelled,
         decline_reason = excluded.decline_reason, changed_at = excluded.changed_at, cause_id = excluded.cause_id,
-        traceparent = excluded.traceparent, tracestate = excluded.tracestate";
+        traceparent = excluded.traceparent, tracestate = excluded.tracestate"
+);
 
-// `$8` is there so that the statement has the shape of one that changes something: the payment's row was written before.
-const TELL: &str = with_event!("payments", "update payments.payment set cause_id = $1 where booking_id = $8");
+// What nobody is told: that the booking was cancelled while its charge is under way.
+const REMEMBER: &str = "update payments.payment
+    set is_cancelled = $2, cause_id = $3, traceparent = $4, tracestate = $5 where booking_id = $1";
 
 const ASK: &str = "insert into payments.operation (key, booking_id, kind, number, card_token, due_at)
     values ($1, $2, $3, $4, $5, clock_timestamp())";
@@ -104,35 +109,31 @@ pub(crate) async fn write(
 ) -> Result<(), Unapplied> {
     let Decision { payment, event, operation } = decision;
     let (id, account, currency) = (payment.booking_id.as_str(), payment.account_id.as_str(), payment.amount.currency);
-    let charges = i32::try_from(payment.charges).unwrap_or(i32::MAX);
     let TraceContext { traceparent, tracestate } = &cause.trace;
-    let statement = transaction.prepare_cached(UPSERT).await?;
-    transaction
-        .execute(
-            &statement,
-            &[
-                &id,
-                &payment.version.get(),
-                &payment.status.as_str(),
-                &account,
-                &payment.amount.amount_minor,
-                &currency.as_str(),
-                &charges,
-                &payment.card_version,
-                &payment.is_cancelled,
-                &payment.decline_reason,
-                &payment.wait_until,
-                &payment.changed_at,
-                &cause.correlation_id,
-                &cause.id,
-                traceparent,
-                tracestate,
-            ],
-        )
-        .await?;
     if let Some(event) = event {
-        let entry = Entry::new(&PaymentDocument::from(&payment), event.ty(), cause);
-        entry.execute(transaction, TELL, &[&id]).await?;
+        let charges = i32::try_from(payment.charges).unwrap_or(i32::MAX);
+        let state: [Parameter<'_>; 15] = [
+            &id,
+            &payment.version.get(),
+            &payment.status.as_str(),
+            &account,
+            &payment.amount.amount_minor,
+            &currency.as_str(),
+            &charges,
+            &payment.card_version,
+            &payment.is_cancelled,
+            &payment.decline_reason,
+            &payment.wait_until,
+            &payment.changed_at,
+            &cause.correlation_id,
+            traceparent,
+            tracestate,
+        ];
+        Entry::new(&PaymentDocument::from(&payment), event.ty(), cause).execute(transaction, UPSERT, &state).await?;
+    } else {
+        let statement = transaction.prepare_cached(REMEMBER).await?;
+        let state: [Parameter<'_>; 5] = [&id, &payment.is_cancelled, &cause.id, traceparent, tracestate];
+        transaction.execute(&statement, &state).await?;
     }
     if let Some(operation) = operation {
         let (kind, number, card_token) = match &operation {
