@@ -12,6 +12,7 @@ mod command;
 mod conditional;
 pub mod context;
 pub mod contexts;
+mod copies;
 mod database;
 mod failure;
 mod fields;

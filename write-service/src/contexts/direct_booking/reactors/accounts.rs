@@ -1,7 +1,5 @@
 //! This context's own copy of the accounts: whether each is open. Bookings go on while Accounts is down.
 
-use std::collections::BTreeMap;
-
 use contracts::{
     Topic,
     accounts::{ACCOUNT, AccountDocument, AccountStatus},
@@ -10,7 +8,7 @@ use contracts::{
 use deadpool_postgres::Transaction;
 use inbox::{Delivery, Handler, Unapplied, Undecodable};
 
-use crate::read_after::Copy;
+use crate::{copies::latest, read_after::Copy};
 
 /// For commands that wait for an account.
 pub(crate) const COPY: Copy =
@@ -61,7 +59,7 @@ impl Handler for AccountCopies {
 
     async fn apply(&self, transaction: &Transaction<'_>, events: &[AccountCopy]) -> Result<(), Unapplied> {
         let (mut ids, mut versions, mut open) = (Vec::new(), Vec::new(), Vec::new());
-        for copy in latest(events) {
+        for copy in latest(events, |copy| (&copy.account_id, copy.version)).into_values() {
             ids.push(copy.account_id.as_str());
             versions.push(copy.version.get());
             open.push(copy.open);
@@ -70,17 +68,4 @@ impl Handler for AccountCopies {
         transaction.execute(&statement, &[&ids, &versions, &open]).await?;
         Ok(())
     }
-}
-
-/// The highest version of each account, by id: one statement cannot change a row twice, and rows that are locked in one
-/// order cannot deadlock.
-fn latest(events: &[AccountCopy]) -> impl Iterator<Item = &AccountCopy> {
-    let mut latest = BTreeMap::new();
-    for event in events {
-        let kept = latest.entry(event.account_id.as_str()).or_insert(event);
-        if kept.version < event.version {
-            *kept = event;
-        }
-    }
-    latest.into_values()
 }

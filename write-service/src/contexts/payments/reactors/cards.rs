@@ -1,7 +1,5 @@
 //! This context's own copy of the cards, and the payments that wait for one.
 
-use std::collections::BTreeMap;
-
 use chrono::Utc;
 use contracts::{
     Topic,
@@ -13,7 +11,7 @@ use inbox::{Delivery, Handler, Unapplied, Undecodable};
 use uuid::Uuid;
 
 use super::super::{domain::Card, store};
-use crate::command::Cause;
+use crate::{command::Cause, copies::latest};
 
 /// Keeps the copies.
 pub(super) struct Cards;
@@ -58,13 +56,7 @@ impl Handler for Cards {
     }
 
     async fn apply(&self, transaction: &Transaction<'_>, events: &[CardCopy]) -> Result<(), Unapplied> {
-        let mut latest: BTreeMap<&str, &CardCopy> = BTreeMap::new();
-        for copy in events {
-            let kept = latest.entry(&copy.account_id).or_insert(copy);
-            if kept.version < copy.version {
-                *kept = copy;
-            }
-        }
+        let latest = latest(events, |copy| (&copy.account_id, copy.version));
         let accounts: Vec<&str> = latest.keys().copied().collect();
         let versions: Vec<i64> = latest.values().map(|copy| copy.version.get()).collect();
         let tokens: Vec<Option<&str>> = latest.values().map(|copy| copy.token.as_deref()).collect();
