@@ -19,7 +19,7 @@ use super::{
 use crate::{
     metrics::{CaptureMetrics, Moment},
     outbox::unix_micros,
-    publisher::{self, Failure, StoodStill, TopicState},
+    publisher::{self, Failure, SETTLING, StoodStill, TopicState},
     replication::{self, Frame, Stream},
 };
 
@@ -27,8 +27,6 @@ use crate::{
 const BITE: usize = 1024;
 /// How long the cluster may take to answer a question.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How long the client may take to give back the room of what it has just reported as acknowledged.
-const SETTLING: Duration = Duration::from_millis(1);
 /// How long the reason of a failure may come after the failure.
 const AFTERTHOUGHT: Duration = Duration::from_millis(300);
 /// How long the answers to what has been sent are waited for, once an event was refused.

@@ -55,8 +55,8 @@ use transaction::Transactions;
 /// How long an event may take to be acknowledged. A server's `wal_sender_timeout` is 60 s unless set.
 pub const LONGEST_DELIVERY: Duration = Duration::from_secs(40);
 
-/// How long the client may take to free its queue, which it does without a word.
-const SETTLING: Duration = Duration::from_millis(1);
+/// How long the client may take to free its queue, which it does without a word: after [`Refused::Settling`], so long.
+pub const SETTLING: Duration = Duration::from_millis(1);
 
 /// A producer and what it has been given.
 pub struct Publisher {

@@ -22,6 +22,7 @@ use telemetry::kafka::Kafka;
 use tokio::sync::oneshot;
 
 use super::{
+    SETTLING,
     context::{Context, Shared},
     tail::{self, Look},
 };
@@ -32,8 +33,6 @@ const SOON: Duration = Duration::from_millis(5);
 const FEW: u64 = 256;
 /// The most events of a transaction. What is remembered of each until the commit is bounded by it.
 const MOST: u64 = 65_536;
-/// How long the producer may take to free its queue, which it does without a word.
-const SETTLING: Duration = Duration::from_millis(1);
 /// How long the cluster may take to end the transactions of an earlier relay, or to commit.
 const PATIENCE: Duration = Duration::from_secs(15);
 

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     outbox::{DeadLetter, Event, Reason, Room, Router, Table, Transaction, Unpublishable},
     pgoutput::Tuple,
-    publisher::{Publisher, Refused, StoodStill, TopicState},
+    publisher::{Publisher, Refused, SETTLING, StoodStill, TopicState},
 };
 
 /// How often the clock is looked at, at least.
@@ -24,8 +24,6 @@ const TICK: Duration = Duration::from_secs(1);
 const MOST_IN_FLIGHT: u64 = 4_096;
 /// How long the cluster may take to tell of a topic.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long the client may take to give back the room of what it has just reported as acknowledged.
-const SETTLING: Duration = Duration::from_millis(1);
 
 /// Publishes rows.
 pub(super) struct Publishing<'a> {
