@@ -20,7 +20,7 @@ pub async fn serve(settings: Settings, listener: TcpListener, shutdown: Cancella
     let health = Health::new();
     health.part("ledger").ready();
     let router = api::router(ledger, admin::router(health, Metrics::new()), shutdown.clone());
-    let served = server::serve(listener, router, &shutdown);
+    let served = server::serve(listener, router, shutdown);
     let written = tokio::select! {
         written = &mut writer => written,
         () = served => writer.await,

@@ -12,7 +12,7 @@ use contracts::envelope::{TraceContext, names};
 use tracing::{Instrument, Span, field::Empty};
 
 use crate::trace;
-pub use server::serve;
+pub use server::{serve, serve_with};
 
 /// Middleware: one SERVER span a request, named and described by the OpenTelemetry HTTP conventions, continuing the
 /// caller's trace; the answer's `traceparent` says which trace it belongs to. The path's parameters, the query and the

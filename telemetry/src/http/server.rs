@@ -2,8 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{Router, serve::Listener};
-use hyper::server::conn::http1;
+use axum::{Router, body::Body, serve::Listener};
+use hyper::{Request, Response, body::Incoming, server::conn::http1, service::Service};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
@@ -33,15 +33,34 @@ const LIMITS: Limits = Limits { header: Duration::from_secs(10), connections: 10
 /// # Errors
 /// When the listener fails.
 pub async fn serve(listener: TcpListener, router: Router, shutdown: CancellationToken) -> std::io::Result<()> {
+    // Routes are made ready once, not for each request.
+    serve_with(listener, TowerToHyperService::new(router.with_state(())), shutdown).await
+}
+
+/// As [`serve`], for a service of any kind. Where it fails, the connection is closed without an answer.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve_with<S>(listener: TcpListener, service: S, shutdown: CancellationToken) -> std::io::Result<()>
+where
+    S: Service<Request<Incoming>, Response = Response<Body>, Error: std::error::Error + Send + Sync, Future: Send>
+        + Clone
+        + Send
+        + 'static,
+{
     listener.local_addr()?;
-    let server = serve_within(LIMITS, listener, router, shutdown.clone());
+    let server = serve_within(LIMITS, listener, service, shutdown.clone());
     shutdown::within_grace(server, &shutdown, shutdown::GRACE).await;
     Ok(())
 }
 
-async fn serve_within(limits: Limits, mut listener: TcpListener, router: Router, shutdown: CancellationToken) {
-    // Routes are made ready once, not for each request.
-    let router: Router = router.with_state(());
+async fn serve_within<S>(limits: Limits, mut listener: TcpListener, service: S, shutdown: CancellationToken)
+where
+    S: Service<Request<Incoming>, Response = Response<Body>, Error: std::error::Error + Send + Sync, Future: Send>
+        + Clone
+        + Send
+        + 'static,
+{
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(limits.header);
     let places = Arc::new(Semaphore::new(limits.connections));
@@ -59,8 +78,7 @@ async fn serve_within(limits: Limits, mut listener: TcpListener, router: Router,
             Some(_) = connections.join_next() => continue,
             next = next => next,
         };
-        let service = TowerToHyperService::new(router.clone());
-        let connection = draining.watch(builder.serve_connection(TokioIo::new(stream), service));
+        let connection = draining.watch(builder.serve_connection(TokioIo::new(stream), service.clone()));
         connections.spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection broke");
@@ -98,7 +116,7 @@ mod tests {
     async fn start(limits: Limits, router: Router) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, shutdown) = (listener.local_addr().unwrap(), CancellationToken::new());
-        let task = tokio::spawn(serve_within(limits, listener, router, shutdown.clone()));
+        let task = tokio::spawn(serve_within(limits, listener, TowerToHyperService::new(router), shutdown.clone()));
         Server { address, shutdown, task }
     }
 
