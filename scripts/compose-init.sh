@@ -11,10 +11,13 @@ psql -v ON_ERROR_STOP=1 --no-psqlrc --username "$POSTGRES_USER" --dbname postgre
 CREATE ROLE accounts NOLOGIN;
 CREATE ROLE direct_booking NOLOGIN;
 CREATE ROLE payments NOLOGIN;
+CREATE ROLE housekeeping NOLOGIN;
+CREATE ROLE channel_manager NOLOGIN;
 CREATE ROLE read_service NOLOGIN;
 
 -- Takes the role of one context at a time, and has none of their rights otherwise.
-CREATE ROLE write_service LOGIN NOINHERIT PASSWORD :'write_password' IN ROLE accounts, direct_booking, payments;
+CREATE ROLE write_service LOGIN NOINHERIT PASSWORD :'write_password'
+  IN ROLE accounts, direct_booking, payments, housekeeping, channel_manager;
 CREATE ROLE capture LOGIN REPLICATION PASSWORD :'capture_password';
 CREATE ROLE read_login LOGIN PASSWORD :'read_password' IN ROLE read_service;
 

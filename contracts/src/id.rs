@@ -85,6 +85,23 @@ id!(
     BookingId
 );
 
+id!(
+    /// The id of a guest who books without an account.
+    GuestId
+);
+id!(
+    /// The id of a rate plan.
+    RatePlanId
+);
+id!(
+    /// The id of a housekeeping task.
+    TaskId
+);
+id!(
+    /// The id of an aggregator site.
+    SiteId
+);
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,8 +5,10 @@
 //! context follows, with its documents, event types and topics. There is no I/O here, and no database.
 
 pub mod accounts;
+pub mod channel_manager;
 pub mod direct_booking;
 pub mod envelope;
+pub mod housekeeping;
 pub mod id;
 pub mod money;
 pub mod payments;
@@ -19,5 +21,8 @@ pub use topic::{Cleanup, Topic};
 
 /// Every topic of every context.
 pub fn topics() -> impl Iterator<Item = Topic> {
-    [accounts::TOPICS, direct_booking::TOPICS, payments::TOPICS].into_iter().flatten().copied()
+    [accounts::TOPICS, direct_booking::TOPICS, payments::TOPICS, housekeeping::TOPICS, channel_manager::TOPICS]
+        .into_iter()
+        .flatten()
+        .copied()
 }

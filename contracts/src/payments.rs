@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     envelope::AggregateVersion,
-    id::{AccountId, BookingId},
+    id::{AccountId, BookingId, GuestId},
     money::Money,
     topic::{Cleanup, Topic},
     word::words,
@@ -68,8 +68,8 @@ pub struct PaymentDocument {
     pub version: AggregateVersion,
     /// Where in its life it is.
     pub status: PaymentStatus,
-    /// The account whose card is charged.
-    pub account_id: AccountId,
+    /// Whose card is charged.
+    pub payer: Payer,
     /// What the booking costs.
     pub amount: Money,
     /// Why it was declined; `no-card` when none was named in time, else the third party's own code.
@@ -79,11 +79,27 @@ pub struct PaymentDocument {
     pub changed_at: DateTime<Utc>,
 }
 
+/// Whose card is charged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "SCREAMING_SNAKE_CASE", rename_all_fields = "camelCase")]
+pub enum Payer {
+    /// The holder of an account.
+    Account {
+        /// The account.
+        account_id: AccountId,
+    },
+    /// A guest without an account.
+    Guest {
+        /// The guest.
+        guest_id: GuestId,
+    },
+}
+
 /// Where in its life a payment is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum PaymentStatus {
-    /// Card details are waited for: none is known of the account, or the last one was declined.
+    /// Card details are waited for: none is known of the payer, or the last one was declined.
     AwaitingCard,
     /// The third party is asked to charge the card.
     Charging,

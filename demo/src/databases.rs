@@ -6,7 +6,7 @@ use anyhow::Context;
 use cdc_capture::SetupSettings;
 use servers::{Login, TempDatabase};
 use telemetry::{database::Database, kafka::Kafka};
-use write_service::{Surroundings, clock::Clock};
+use write_service::{Surroundings, clock::Clock, contexts};
 
 /// Empty databases for this run alone; dropped with this value, and slot and logins with them.
 pub(crate) struct Databases {
@@ -24,13 +24,14 @@ impl Databases {
         let read = TempDatabase::create_on(admin_url, "views").await?;
         write_service::migrate(&database(&write.url())?).await.context("the contexts' schemas")?;
         read_service::migrate(&database(&read.url())?).await.context("the views' schema")?;
-        let writer = write.create_login("writer", "NOINHERIT IN ROLE accounts, direct_booking, payments").await?;
+        let schemas = contexts::ALL.map(|context| context.schema);
+        let writer = write.create_login("writer", &format!("NOINHERIT IN ROLE {}", schemas.join(", "))).await?;
         let reader = read.create_login("reader", "NOINHERIT IN ROLE read_service").await?;
         let relay = write.create_login("relay", "REPLICATION").await?;
         cdc_capture::setup(SetupSettings {
             format: cdc_capture::outbox::Format::default(),
             database: database(&write.url())?,
-            tables: vec!["accounts.outbox".parse()?, "direct_booking.outbox".parse()?, "payments.outbox".parse()?],
+            tables: schemas.map(|schema| format!("{schema}.outbox").parse()).into_iter().collect::<Result<_, _>>()?,
             role: Some(relay.role.parse()?),
             slot: relay.role.parse()?,
             failover: false,
@@ -53,8 +54,11 @@ impl Databases {
         card_processor: &str,
         traced: bool,
     ) -> anyhow::Result<write_service::Settings> {
-        let surroundings =
-            Surroundings { card_processor: card_processor.parse()?, card_wait: Duration::from_secs(600) };
+        let surroundings = Surroundings {
+            card_processor: card_processor.parse()?,
+            card_wait: Duration::from_secs(600),
+            booking_expiry: Duration::from_secs(1800),
+        };
         let settings = write_service::Settings::all_in(&database(&self.writer.url)?, kafka, surroundings);
         Ok(write_service::Settings { clock: Clock::Request, trace_messages: traced, ..settings })
     }

@@ -63,7 +63,7 @@ pub(crate) async fn tell(client: &Client) -> anyhow::Result<Account> {
         "guests": {"adults": 2}, "nightlyRate": {"amountMinor": 12_500, "currency": "EUR"},
     });
     let booked = teller
-        .command("book four nights on the account", "/direct-booking/bookings", &wish, Some(&opened_token), 201)
+        .command("book four nights on the account", "/direct-booking/bookings", &wish, Some(&opened_token), 202)
         .await?;
     ensure!(booked.body["total"]["amountMinor"] == 50_000, "four nights of 125.00 should be 500.00: {}", booked.body);
     let booking = booked.body["bookingId"].as_str().context("no bookingId in the answer")?.to_owned();

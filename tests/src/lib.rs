@@ -14,6 +14,9 @@ use servers::{
 /// How long anything may take that is awaited. Long, since a loaded machine is slow; a right answer comes far sooner.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The schemas of the contexts, which are their roles too.
+const SCHEMAS: [&str; 5] = ["accounts", "direct_booking", "payments", "housekeeping", "channel_manager"];
+
 /// A pipeline. Its processes end, and its databases go, when it is dropped.
 pub struct Pipeline {
     /// The write service, with all contexts.
@@ -66,14 +69,14 @@ impl Pipeline {
         done("read-service", &["migrate"], &[("MIGRATION_DATABASE_URL", &read_database.url())]).await?;
 
         let writer =
-            write_database.create_login("writer", "NOINHERIT IN ROLE accounts, direct_booking, payments").await?;
+            write_database.create_login("writer", &format!("NOINHERIT IN ROLE {}", SCHEMAS.join(", "))).await?;
         let reader = read_database.create_login("reader", "NOINHERIT IN ROLE read_service").await?;
         let relay = write_database.create_login("relay", "REPLICATION").await?;
         let slot = relay.role.clone();
-        let tables = ["--table", "accounts.outbox", "--table", "direct_booking.outbox", "--table", "payments.outbox"];
-        let setup = ["setup", "--role", &relay.role, "--slot", &slot];
-        let admin_url = write_database.url();
-        done("cdc-capture", &[&setup[..], &tables[..]].concat(), &[("ADMIN_DATABASE_URL", &admin_url)]).await?;
+        let tables = SCHEMAS.map(|schema| format!("--table={schema}.outbox"));
+        let mut setup = vec!["setup", "--role", &relay.role, "--slot", &slot];
+        setup.extend(tables.iter().map(String::as_str));
+        done("cdc-capture", &setup, &[("ADMIN_DATABASE_URL", &write_database.url())]).await?;
 
         let common = |login: &Login| {
             let mut envs = vec![

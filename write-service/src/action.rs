@@ -10,7 +10,8 @@ use axum::{
     routing::MethodRouter,
 };
 use chrono::NaiveDate;
-use deadpool_postgres::Transaction;
+use deadpool_postgres::{Pool, Transaction};
+use futures::future::BoxFuture;
 use schemars::JsonSchema;
 use serde_json::Value;
 
@@ -22,6 +23,7 @@ use crate::{
     failure::Failure,
     fields::{self, Fields},
     idempotency::{Answers, Entry, Fingerprint, Scope},
+    prefer::{Prefer, Seen},
     problem::Problem,
     read_after,
     shell::Shell,
@@ -44,6 +46,9 @@ pub(crate) trait Action: Sized + Send + 'static {
     /// The document that it answers.
     type Document: JsonSchema;
 
+    /// Where it only begins something: how to see what has come of it. Until that is known its answer is 202.
+    const OUTCOME: Option<Outcome> = None;
+
     /// Whether its body may be left out.
     const BODY: Presence = Presence::Required;
 
@@ -59,6 +64,9 @@ pub(crate) trait Action: Sized + Send + 'static {
     ) -> impl Future<Output = Result<Answer, Problem>> + Send;
 }
 
+/// What has come of what a command began: gives the answer that it had at first with what is known now; `None` while it is not.
+pub(crate) type Outcome = for<'a> fn(&'a Pool, &'a Answer) -> BoxFuture<'a, Result<Option<Answer>, Problem>>;
+
 /// The route of a command.
 pub(crate) fn post<A: Action>() -> MethodRouter<Shell> {
     axum::routing::post(take::<A>)
@@ -69,19 +77,51 @@ async fn take<A: Action>(State(shell): State<Shell>, request: Request<Body>) -> 
     let on = A::On::from_request_parts(&mut parts, &shell).await.map_err(Into::into)?;
     let command = Command::from_request_parts(&mut parts, &shell).await?;
     let scope = Scope::of(&parts)?;
+    let prefer = Prefer::of(&parts.headers);
     let body = body::read(Request::from_parts(parts, body), A::BODY).await?;
-    let fingerprint = Fingerprint::of(&body);
+    let answer = answer::<A>(&shell, &scope, on, &body, &command).await?;
+    match A::OUTCOME {
+        Some(outcome) if answer.status == StatusCode::ACCEPTED => Ok(wait_for(outcome, answer, prefer, &shell).await),
+        _ => Ok(answer),
+    }
+}
+
+async fn answer<A: Action>(
+    shell: &Shell,
+    scope: &Scope,
+    on: A::On,
+    body: &Value,
+    command: &Command,
+) -> Result<Answer, Problem> {
+    let fingerprint = Fingerprint::of(body);
     if !command.read_after.is_empty() {
         // Neither a connection nor the key's lock is held while it waits.
         let client = shell.pool.get().await.map_err(database::Error::from)?;
-        let kept = shell.answers.find(&client, &scope).await?;
+        let kept = shell.answers.find(&client, scope).await?;
         drop(client);
         if let Some(kept) = kept {
             return kept.again(fingerprint);
         }
-        read_after::wait(&shell, &command.read_after).await?;
+        read_after::wait(shell, &command.read_after).await?;
     }
-    Ok(once::<A>(&shell, &scope, fingerprint, on, &body, &command).await?)
+    Ok(once::<A>(shell, scope, fingerprint, on, body, command).await?)
+}
+
+/// Waits, where the client prefers that, for what comes of what a command began: also when it is sent again.
+async fn wait_for(outcome: Outcome, begun: Answer, prefer: Prefer, shell: &Shell) -> Answer {
+    let look = || async {
+        let known = outcome(&shell.pool, &begun).await?;
+        Ok::<_, Problem>(if known.is_some() { Seen::Final(known) } else { Seen::NotYet(None) })
+    };
+    let known = if prefer.is_to_wait() { prefer.look(&shell.applied, look).await } else { Ok(None) };
+    // It is begun, and that is kept: whatever hinders the look, it can be looked for again.
+    let known = known.unwrap_or_else(|problem| {
+        tracing::debug!(?problem, "the outcome of a command cannot be seen");
+        None
+    });
+    let mut answer = known.unwrap_or(begun);
+    prefer.applied(&mut answer.headers);
+    answer
 }
 
 /// Does the command, or gives the answer that is kept from the first time.

@@ -9,7 +9,10 @@ use axum::{
     },
     response::{IntoResponse, Response},
 };
+use chrono::Utc;
 use contracts::ReadAfter;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::{
     command::CORRELATION_ID,
@@ -25,6 +28,10 @@ pub(crate) struct Answer {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
 }
+
+/// No document: what a command answers whose aggregate is gone.
+#[derive(JsonSchema)]
+pub(crate) struct Nothing;
 
 impl Answer {
     /// An answer with a body of this media type.
@@ -51,19 +58,61 @@ impl Answer {
         answer
     }
 
+    /// The command began something, of which `status` will tell what comes of it.
+    pub(crate) fn accepted(status: &str, recorded: Recorded) -> Self {
+        let mut answer = Self { status: StatusCode::ACCEPTED, ..Self::changed(recorded) };
+        insert(&mut answer.headers, LOCATION, status);
+        answer
+    }
+
+    /// The command's aggregate is gone.
+    pub(crate) fn gone(recorded: Recorded) -> Self {
+        let mut answer = Self { status: StatusCode::NO_CONTENT, body: Bytes::new(), ..Self::changed(recorded) };
+        answer.headers.remove(CONTENT_TYPE);
+        answer.headers.remove(ETAG);
+        answer
+    }
+
     /// A document as it is now, or 304 when the client has it.
     pub(crate) fn document<D: Document>(request: &HeaderMap, document: Option<&D>) -> Result<Self, Problem> {
         let document = document.ok_or_else(|| Problem::not_found("Nothing has this id."))?;
         let etag = conditional::etag(D::REVISION, document.version());
-        let mut answer = if conditional::is_known(request, &etag) {
+        let mut answer = Self::tagged(request, &etag, document)?;
+        let cache = match document.valid_until() {
+            // Without a validity it may be stale at once: to be kept, but asked for again.
+            None => "private, no-cache".to_owned(),
+            Some(until) => format!("private, max-age={}", (until - Utc::now()).num_seconds().max(0)),
+        };
+        insert(&mut answer.headers, CACHE_CONTROL, &cache);
+        Ok(answer)
+    }
+
+    /// Something to be read that has this entity tag, or 304 when the client has it.
+    pub(crate) fn tagged(request: &HeaderMap, etag: &str, body: &impl Serialize) -> Result<Self, Problem> {
+        let mut answer = if conditional::is_known(request, etag) {
             Self { status: StatusCode::NOT_MODIFIED, headers: HeaderMap::new(), body: Bytes::new() }
         } else {
-            json(serde_json::to_vec(document).map_err(|_| Problem::internal())?)
+            json(serde_json::to_vec(body).map_err(|_| Problem::internal())?)
         };
-        insert(&mut answer.headers, ETAG, &etag);
-        // Without a validity it may be stale at once: to be kept, but asked for again.
-        answer.headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+        insert(&mut answer.headers, ETAG, etag);
+        insert(&mut answer.headers, CACHE_CONTROL, "private, no-cache");
         Ok(answer)
+    }
+
+    /// What the event that was recorded with it says for those who wait for it.
+    pub(crate) fn read_after(&self) -> Option<ReadAfter> {
+        self.headers.get(ReadAfter::HEADER)?.to_str().ok()?.parse().ok()
+    }
+
+    /// The answer once it is known what has come of what was begun: the thing as it is now, in its collection.
+    pub(crate) fn ended<D: Document>(mut self, collection: &str, document: &D) -> Result<Self, Problem> {
+        let (subject, version) = (document.subject().to_owned(), document.version());
+        insert(&mut self.headers, LOCATION, &format!("{collection}/{subject}"));
+        insert(&mut self.headers, ETAG, &conditional::etag(D::REVISION, version));
+        let read_after = ReadAfter { topic: D::TOPIC.name.to_owned(), subject, version };
+        insert(&mut self.headers, HeaderName::from_static(ReadAfter::HEADER), &read_after.to_string());
+        let body = serde_json::to_vec(document).map_err(|_| Problem::internal())?.into();
+        Ok(Self { status: StatusCode::CREATED, headers: self.headers, body })
     }
 
     /// Whether the command would be answered so again, whenever it is sent: an effect, or a refusal of the command itself.

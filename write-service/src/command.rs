@@ -1,5 +1,7 @@
 //! What every command brings beside its body: its id, its story's id, its time, and what it presupposes.
 
+use std::sync::Arc;
+
 use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, HeaderValue, request::Parts},
@@ -14,6 +16,7 @@ use uuid::Uuid;
 use crate::{
     clock,
     conditional::{self, IfMatch},
+    context::Surroundings,
     failure::Failure,
     outbox::Document,
     problem::Problem,
@@ -54,6 +57,8 @@ pub(crate) struct Command {
     pub(crate) if_match: Option<IfMatch>,
     /// What its context has to have seen before it decides.
     pub(crate) read_after: Vec<ReadAfter>,
+    /// What is around its context.
+    pub(crate) surroundings: Arc<Surroundings>,
 }
 
 impl Command {
@@ -80,6 +85,7 @@ impl FromRequestParts<Shell> for Command {
             now: shell.clock.now(parts.headers.get(clock::HEADER))?,
             if_match: IfMatch::of(&parts.headers),
             read_after: read_after::tokens(&parts.headers)?,
+            surroundings: shell.surroundings.clone(),
         })
     }
 }

@@ -1,6 +1,6 @@
 //! What a context is to the service that runs it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use contracts::Topic;
 use deadpool_postgres::Pool;
@@ -41,6 +41,8 @@ pub struct Surroundings {
     pub card_processor: Url,
     /// How long a payment waits for a card.
     pub card_wait: Duration,
+    /// How long a booking waits for its payment.
+    pub booking_expiry: Duration,
 }
 
 /// What a worker works with.
@@ -50,7 +52,7 @@ pub(crate) struct Workshop {
     pub(crate) pool: Pool,
     /// Rings when one of the context's reactors has committed.
     pub(crate) applied: Applied,
-    pub(crate) surroundings: Surroundings,
+    pub(crate) surroundings: Arc<Surroundings>,
 }
 
 /// A setting's two names.

@@ -22,6 +22,7 @@ mod openapi;
 mod outbox;
 mod path;
 mod period;
+mod prefer;
 mod problem;
 mod read_after;
 mod router;

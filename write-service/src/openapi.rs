@@ -81,6 +81,9 @@ fn describe(context: &Context, operation: &Operation, schemas: &mut SchemaGenera
     } else {
         parameters.push(parameter("header", "If-None-Match", false, "Only if it is not at one of these tags.", 8192));
     }
+    if operation.is_awaited {
+        parameters.push(parameter("header", "Prefer", false, PREFER, 200));
+    }
     let mut described = json!({
         "operationId": operation.name,
         "summary": operation.summary,
@@ -99,6 +102,9 @@ fn describe(context: &Context, operation: &Operation, schemas: &mut SchemaGenera
 
 const KEY: &str = "Your name for this command, such as a new UUID: 1 to 255 visible characters, in quotes or without. Sent again \
                    under the same key it is not done again; its first answer is given once more.";
+
+const PREFER: &str = "`wait=N`: to be answered when it is known what has come of it, or after so many seconds, 8 at most. \
+                      `respond-async`: to be answered at once, which is so anyway. By RFC 7240.";
 
 fn parameter(place: &str, name: &str, required: bool, description: &str, longest: u32) -> Value {
     let schema = json!({"type": "string", "minLength": 1, "maxLength": longest});
@@ -137,9 +143,24 @@ fn responses(operation: &Operation, document: &Schema) -> Value {
     if operation.status == StatusCode::CREATED {
         headers.insert("Location".to_owned(), header("Where it is."));
     }
+    if operation.is_awaited {
+        let applied = json!({"description": "What was preferred, and is so.", "schema": {"type": "string"}});
+        headers.insert("Preference-Applied".to_owned(), applied);
+    }
     let content = json!({"application/json": {"schema": document}});
-    let success = json!({"description": "The document.", "headers": headers, "content": content});
-    let mut responses: Map<_, _> = [(operation.status.as_str().to_owned(), success)].into_iter().collect();
+    let success = match operation.status {
+        StatusCode::NO_CONTENT => {
+            headers.remove(etag.0);
+            json!({"description": "It is gone.", "headers": headers})
+        }
+        _ => json!({"description": "The document.", "headers": headers, "content": content}),
+    };
+    let mut responses: Map<_, _> = [(operation.status.as_str().to_owned(), success.clone())].into_iter().collect();
+    if is_command && operation.is_awaited {
+        let mut begun = success;
+        begun["description"] = json!("It has begun, and Location tells what comes of it.");
+        responses.insert("202".to_owned(), begun);
+    }
     if !is_command {
         let unchanged = json!({"description": "It is the one that you have.", "headers": {"ETag": etag.1}});
         responses.insert("304".to_owned(), unchanged);

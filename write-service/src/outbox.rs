@@ -6,6 +6,7 @@
 
 use axum::body::Bytes;
 use bytes::BytesMut;
+use chrono::{DateTime, SecondsFormat, Utc};
 use contracts::{
     ReadAfter, Topic,
     envelope::{AggregateVersion, names},
@@ -40,6 +41,11 @@ pub(crate) trait Document: Serialize {
 
     /// The aggregate's version.
     fn version(&self) -> AggregateVersion;
+
+    /// Until when it may be kept without being asked for again.
+    fn valid_until(&self) -> Option<DateTime<Utc>> {
+        None
+    }
 }
 
 /// An outbox row about to be written.
@@ -48,7 +54,8 @@ pub(crate) struct Entry {
     topic: &'static str,
     subject: String,
     ty: &'static str,
-    payload: Json,
+    /// `None` is a tombstone: the aggregate is gone.
+    payload: Option<Json>,
     version: AggregateVersion,
     aggregateversion: i64,
     headers: Json,
@@ -66,7 +73,7 @@ pub(crate) type State<'a> = [Parameter<'a>];
 
 /// What the client is told of an event that has been recorded.
 pub(crate) struct Recorded {
-    /// The document, byte for byte as in the event.
+    /// The document, byte for byte as in the event; nothing where it is gone.
     pub(crate) document: Bytes,
     /// The revision of the document's schema.
     pub(crate) revision: u32,
@@ -79,6 +86,28 @@ pub(crate) struct Recorded {
 impl Entry {
     /// The event `ty` with `document`.
     pub(crate) fn new<D: Document>(document: &D, ty: &'static str, cause: &Cause) -> Self {
+        let payload = Some(Json::of(document));
+        Self::about::<D>(document.subject(), document.version(), payload, document.valid_until(), ty, cause)
+    }
+
+    /// The event `ty`, after which there is no document any more.
+    pub(crate) fn tombstone<D: Document>(
+        subject: &str,
+        version: AggregateVersion,
+        ty: &'static str,
+        cause: &Cause,
+    ) -> Self {
+        Self::about::<D>(subject, version, None, None, ty, cause)
+    }
+
+    fn about<D: Document>(
+        subject: &str,
+        version: AggregateVersion,
+        payload: Option<Json>,
+        valid_until: Option<DateTime<Utc>>,
+        ty: &'static str,
+        cause: &Cause,
+    ) -> Self {
         let id = Uuid::now_v7();
         let topic = D::TOPIC.name;
         let span = tracing::info_span!(
@@ -98,6 +127,7 @@ impl Entry {
             (names::SOURCE, Some(D::SOURCE.to_owned())),
             (names::CORRELATION_ID, Some(correlation_id.clone())),
             (names::CAUSATION_ID, Some(cause.id.to_string())),
+            (names::VALID_UNTIL, valid_until.map(|until| until.to_rfc3339_opts(SecondsFormat::AutoSi, true))),
             (names::TRACEPARENT, trace.traceparent),
             (names::TRACESTATE, trace.tracestate),
         ];
@@ -106,11 +136,11 @@ impl Entry {
         Self {
             id,
             topic,
-            subject: document.subject().to_owned(),
+            subject: subject.to_owned(),
             ty,
-            payload: Json::of(document),
-            version: document.version(),
-            aggregateversion: document.version().get(),
+            payload,
+            version,
+            aggregateversion: version.get(),
             headers: Json::of(&headers),
             revision: D::REVISION,
             correlation_id,
@@ -151,7 +181,7 @@ impl Entry {
     /// Once it is committed.
     pub(crate) fn recorded(self) -> Recorded {
         Recorded {
-            document: self.payload.0,
+            document: self.payload.map(|payload| payload.0).unwrap_or_default(),
             revision: self.revision,
             read_after: ReadAfter { topic: self.topic.to_owned(), subject: self.subject, version: self.version },
             correlation_id: self.correlation_id,

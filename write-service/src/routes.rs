@@ -34,6 +34,8 @@ pub(crate) struct Operation {
     /// The status of its success, and the document that it answers then.
     pub(crate) status: StatusCode,
     pub(crate) document: fn(&mut SchemaGenerator) -> Schema,
+    /// Whether what comes of it may be waited for, by `Prefer: wait=N`.
+    pub(crate) is_awaited: bool,
 }
 
 impl Routes {
@@ -55,6 +57,7 @@ impl Routes {
                 body: Some((body, A::BODY)),
                 status: A::STATUS,
                 document: SchemaGenerator::subschema_for::<A::Document>,
+                is_awaited: A::OUTCOME.is_some(),
             },
             action::post::<A>(),
         )
@@ -76,9 +79,24 @@ impl Routes {
                 body: None,
                 status: StatusCode::OK,
                 document: SchemaGenerator::subschema_for::<D>,
+                is_awaited: false,
             },
             get,
         )
+    }
+
+    /// The status resource of what a command has begun; it may be waited for.
+    pub(crate) fn outcome<D: JsonSchema>(
+        self,
+        path: &'static str,
+        summary: &'static str,
+        get: MethodRouter<Shell>,
+    ) -> Self {
+        let mut routes = self.document::<D>(path, summary, get);
+        if let Some(operation) = routes.operations.last_mut() {
+            operation.is_awaited = true;
+        }
+        routes
     }
 
     /// These and those.

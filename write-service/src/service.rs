@@ -42,6 +42,7 @@ pub async fn serve(
         trace_messages,
         surroundings,
     } = settings;
+    let surroundings = Arc::new(surroundings);
     let mut tasks = JoinSet::new();
     let mut shells = Vec::new();
     for (context, database) in contexts {
@@ -53,6 +54,7 @@ pub async fn serve(
             clock,
             applied: Applied::new(),
             read_after_timeout,
+            surroundings: surroundings.clone(),
         };
         let intake = Intake {
             kafka: kafka.clone(),
@@ -93,7 +95,7 @@ fn spawn(
     context: &'static Context,
     intake: &Intake,
     applied: &Applied,
-    surroundings: &Surroundings,
+    surroundings: &Arc<Surroundings>,
     shutdown: &CancellationToken,
 ) -> CancellationToken {
     let there = CancellationToken::new();

@@ -107,6 +107,10 @@ pub struct ServeArgs {
     #[arg(long, env = "CARD_WAIT", default_value = "10m", value_name = "TIME")]
     card_wait: String,
 
+    /// How long a booking waits for its payment before it expires: longer than --card-wait. A number with s, m, h or d.
+    #[arg(long, env = "BOOKING_EXPIRY", default_value = "30m", value_name = "TIME")]
+    booking_expiry: String,
+
     #[command(flatten)]
     kafka: KafkaArgs,
 
@@ -145,6 +149,7 @@ impl ServeArgs {
             problems.add("--card-processor-url / CARD_PROCESSOR_URL", "expected a URL with http or https");
         }
         let card_wait = problems.parse::<Period>("--card-wait / CARD_WAIT", &self.card_wait);
+        let booking_expiry = problems.parse::<Period>("--booking-expiry / BOOKING_EXPIRY", &self.booking_expiry);
         let trace_messages = self.logs.otlp_endpoint().is_some();
         let serve = (|| {
             let settings = Settings {
@@ -155,7 +160,11 @@ impl ServeArgs {
                 idempotency_keep: keep?,
                 connections: usize::try_from(connections?).ok()?,
                 trace_messages,
-                surroundings: Surroundings { card_processor: card_processor?, card_wait: card_wait?.duration() },
+                surroundings: Surroundings {
+                    card_processor: card_processor?,
+                    card_wait: card_wait?.duration(),
+                    booking_expiry: booking_expiry?.duration(),
+                },
             };
             Some(Serve { listen: listen?, settings })
         })();
@@ -342,7 +351,8 @@ mod tests {
             .iter()
             .map(|(context, database)| (context.name, database.config().get_dbname()))
             .collect();
-        let expected = [("accounts", Some("all")), ("direct-booking", Some("bookings")), ("payments", Some("all"))];
+        let expected = contexts::ALL
+            .map(|context| (context.name, Some(if context.name == "direct-booking" { "bookings" } else { "all" })));
         assert_eq!(databases, expected);
     }
 }

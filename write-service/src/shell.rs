@@ -5,7 +5,11 @@ use std::{sync::Arc, time::Duration};
 use deadpool_postgres::Pool;
 use inbox::Applied;
 
-use crate::{clock::Clock, context::Context, idempotency::Answers};
+use crate::{
+    clock::Clock,
+    context::{Context, Surroundings},
+    idempotency::Answers,
+};
 
 /// The state that a context's routes share.
 #[derive(Clone)]
@@ -22,4 +26,6 @@ pub(crate) struct Shell {
     pub(crate) applied: Applied,
     /// How long a command waits for that.
     pub(crate) read_after_timeout: Duration,
+    /// What is around the context.
+    pub(crate) surroundings: Arc<Surroundings>,
 }

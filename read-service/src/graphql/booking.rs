@@ -22,9 +22,9 @@ pub(crate) struct Booking {
     version: Long,
     /// Where in its life it is.
     status: BookingStatus,
-    /// The id of the account that it was made on.
-    account_id: ID,
-    /// The account that it was made on; null when that has not arrived in this view yet, or is gone.
+    /// The id of the account that it was made on; null when it was not made on one.
+    account_id: Option<ID>,
+    /// The account that it was made on; null when it was not made on one, or when that has not arrived in this view yet, or is gone.
     account: Option<Account>,
     /// The id of the type of room that was booked.
     room_type_id: ID,
@@ -56,12 +56,18 @@ pub(crate) struct Booking {
 pub(crate) enum BookingStatus {
     /// A room is held for it, and its payment is awaited.
     Pending,
-    /// It is paid, or costs nothing.
+    /// It is paid, or costs nothing here.
     Confirmed,
-    /// It was not paid.
+    /// It was not paid, or there was no room for what a site had sold.
     Rejected,
     /// It was called off.
     Cancelled,
+    /// Its payment did not come in time.
+    Expired,
+    /// The guest is in the house.
+    CheckedIn,
+    /// The guest has left.
+    CheckedOut,
 }
 
 impl BookingStatus {
@@ -122,7 +128,7 @@ impl Joins {
             id: ID(columns.take()?),
             version: Long(columns.take()?),
             status: BookingStatus::read(columns)?,
-            account_id: ID(columns.take()?),
+            account_id: columns.take::<Option<_>>()?.map(ID),
             room_type_id: ID(columns.take()?),
             check_in: Date(columns.take()?),
             check_out: Date(columns.take()?),

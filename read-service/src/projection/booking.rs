@@ -1,9 +1,9 @@
-//! `view.booking`: who comes when, into which kind of room, on whose account, for how much.
+//! `view.booking`: who comes when, into which kind of room, on whose account if on any, for how much.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use contracts::{
     Topic,
-    direct_booking::{self, BookingDocument, BookingStatus, Guests},
+    direct_booking::{self, BookedBy, BookingDocument, BookingStatus, Guests},
     envelope::AggregateVersion,
     money::Money,
 };
@@ -20,7 +20,7 @@ pub struct Bookings;
 #[derive(Clone, Debug, PartialEq)]
 pub struct BookingRow {
     status: BookingStatus,
-    account_id: String,
+    account_id: Option<String>,
     room_type_id: String,
     check_in: NaiveDate,
     check_out: NaiveDate,
@@ -41,7 +41,10 @@ impl Document for BookingDocument {
     fn into_row(self) -> Result<BookingRow, Undecodable> {
         Ok(BookingRow {
             status: self.status,
-            account_id: self.account_id.into(),
+            account_id: match self.booked_by {
+                BookedBy::Account { account_id } => Some(account_id.into()),
+                BookedBy::Guest { .. } | BookedBy::Channel { .. } => None,
+            },
             room_type_id: self.room_type_id.into(),
             check_in: day("checkIn", self.check_in)?,
             check_out: day("checkOut", self.check_out)?,
@@ -98,7 +101,7 @@ impl Handler for Bookings {
         let keys = Keys::of(&changes);
         let rows = || changes.iter().map(|change| change.row.as_ref());
         let status: Vec<_> = rows().map(|row| row.map(|row| row.status.as_str())).collect();
-        let accounts: Vec<_> = rows().map(|row| row.map(|row| &row.account_id)).collect();
+        let accounts: Vec<_> = rows().map(|row| row.and_then(|row| row.account_id.as_deref())).collect();
         let room_types: Vec<_> = rows().map(|row| row.map(|row| &row.room_type_id)).collect();
         let check_in: Vec<_> = rows().map(|row| row.map(|row| row.check_in)).collect();
         let check_out: Vec<_> = rows().map(|row| row.map(|row| row.check_out)).collect();

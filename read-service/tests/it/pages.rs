@@ -18,7 +18,12 @@ async fn forty(server: &Server) -> Vec<(String, String)> {
         let room = if number % 5 == 0 { "single" } else { "double" };
         messages.push(match number % 8 {
             0 => cancelled(&id, 2, day),
-            _ => booking(&id, 1, day, &json!({"accountId": account, "roomTypeId": room})),
+            _ => booking(
+                &id,
+                1,
+                day,
+                &json!({"bookedBy": {"kind": "ACCOUNT", "accountId": account}, "roomTypeId": room}),
+            ),
         });
         places.push((day.to_owned(), id));
     }

@@ -178,7 +178,7 @@ pub(crate) fn room_type(id: &str, version: i64, rooms: &[&str]) -> Delivery {
 pub(crate) fn booking(id: &str, version: i64, check_in: &str, changes: &Value) -> Delivery {
     let day: chrono::NaiveDate = check_in.parse().unwrap();
     let mut document = json!({
-        "bookingId": id, "version": version, "status": "CONFIRMED", "accountId": "a1", "roomTypeId": "double",
+        "bookingId": id, "version": version, "status": "CONFIRMED", "bookedBy": {"kind": "ACCOUNT", "accountId": "a1"}, "roomTypeId": "double",
         "checkIn": check_in, "checkOut": day + chrono::Days::new(3), "guests": {"adults": 2, "children": 1, "babies": 0},
         "nightlyRate": {"amountMinor": 7500, "currency": "EUR"}, "total": {"amountMinor": 22500, "currency": "EUR"},
         "madeAt": "2026-01-02T03:04:05Z",

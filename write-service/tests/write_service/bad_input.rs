@@ -3,25 +3,46 @@
 use proptest::{prelude::*, test_runner::TestRunner};
 use serde_json::{Map, Value, json};
 
-use crate::fixture::{Answer, Hotel, account, booking, day, details};
+use crate::fixture::{Answer, Hotel, account, booking, by_guest, day, details, rate_plan, tariff};
 
-pub(crate) const COMMANDS: [&str; 8] = [
-    "/accounts/accounts",
-    "/accounts/accounts/ada/change-details",
-    "/accounts/accounts/ada/close",
-    "/direct-booking/room-types",
-    "/direct-booking/room-types/double/add-rooms",
-    "/direct-booking/bookings",
-    "/direct-booking/bookings/b0/cancel",
-    "/accounts/accounts/ada/change-card-details",
+/// Every command, with a body that it takes.
+pub(crate) const COMMANDS: &[(&str, fn() -> Value)] = &[
+    ("/accounts/accounts", || account("new")),
+    ("/accounts/accounts/ada/change-details", || details("Gent")),
+    ("/accounts/accounts/ada/change-card-details", || json!({"cardToken": "tok_new"})),
+    ("/accounts/accounts/ada/close", || json!({})),
+    ("/direct-booking/room-types", || json!({"roomTypeId": "new", "name": "N", "rooms": ["1", "2"]})),
+    ("/direct-booking/room-types/double/add-rooms", || json!({"rooms": ["new"]})),
+    ("/direct-booking/rate-plans", || rate_plan("new", 1)),
+    ("/direct-booking/rate-plans/flexible/reprice", || tariff(1)),
+    ("/direct-booking/bookings", || booking("new", 2, 2)),
+    ("/direct-booking/bookings/b0/cancel", || json!({})),
+    ("/direct-booking/bookings/b1/check-in", || json!({"room": "1"})),
+    ("/direct-booking/bookings/b2/check-out", || json!({})),
+    ("/direct-booking/guests/zoe/erase", || json!({})),
 ];
 
+const ACCOUNTS: &str = "/accounts/accounts";
+const ROOM_TYPES: &str = "/direct-booking/room-types";
+const BOOKINGS: &str = "/direct-booking/bookings";
+
+/// A hotel in which every command can be done once at least.
 pub(crate) async fn hotel(purpose: &str) -> Hotel {
-    let hotel = Hotel::open_for_bookings(purpose, 5).await;
-    hotel.service.post("/accounts/accounts", &account("ada")).await.expect(201);
-    hotel.service.post("/direct-booking/bookings", &booking("b0", 1, 1)).await.expect(201);
+    let hotel = Hotel::open_for_bookings(purpose, 9).await;
+    let service = &hotel.service;
+    service.post(ACCOUNTS, &account("ada")).await.expect(201);
+    service.post("/direct-booking/rate-plans", &rate_plan("flexible", 1)).await.expect(201);
+    for (id, check_in) in [("b0", 1), ("b1", 0), ("b2", 0)] {
+        let mut free = booking(id, check_in, 1);
+        free["nightlyRate"]["amountMinor"] = json!(0);
+        service.post(BOOKINGS, &free).await.expect(201);
+    }
+    service.post(&format!("{BOOKINGS}/b2/check-in"), &json!({"room": "9"})).await.expect(200);
+    service.post(BOOKINGS, &by_guest("b3", "zoe")).await.expect(202);
+    service.post(&format!("{BOOKINGS}/b3/cancel"), &json!({})).await.expect(200);
+    service.post(BOOKINGS, &by_guest("b4", "ann")).await.expect(202);
     let payment =
-        "insert into payments.payment values ('b0', 1, 'TAKEN', 'ada', 7500, 'EUR', 1, 1, false, null, now(), now(),
+        "insert into payments.payment values ('b0', 1, 'TAKEN', 'account:ada', 7500, 'EUR', 1, 1, false, null, now(), now(),
         'story', '0199aaaa-0000-7000-8000-000000000001', null, null)";
     hotel.admin.execute(payment, &[]).await.unwrap();
     hotel
@@ -49,12 +70,12 @@ async fn what_is_not_json_is_malformed() {
         b"[1e999]",
         deep.as_bytes(),
     ];
-    for path in COMMANDS {
+    for (path, _) in COMMANDS {
         for body in bodies {
             raw(&hotel, path, Some("application/json"), body).await.expect_problem(400, "malformed-body");
         }
     }
-    raw(&hotel, COMMANDS[0], Some("application/json"), b"").await.expect_problem(400, "malformed-body");
+    raw(&hotel, ACCOUNTS, Some("application/json"), b"").await.expect_problem(400, "malformed-body");
     assert_eq!(hotel.written().await, written);
 }
 
@@ -62,7 +83,7 @@ async fn what_is_not_json_is_malformed() {
 async fn only_json_of_bounded_size_is_read() {
     let hotel = hotel("media types").await;
     let written = hotel.written().await;
-    for path in COMMANDS {
+    for (path, _) in COMMANDS {
         for content_type in
             [None, Some("text/plain"), Some("application/x-www-form-urlencoded"), Some("application/jsonx")]
         {
@@ -73,7 +94,7 @@ async fn only_json_of_bounded_size_is_read() {
     }
     assert_eq!(hotel.written().await, written);
     let body = serde_json::to_vec(&account("bob")).unwrap();
-    raw(&hotel, COMMANDS[0], Some("Application/JSON; charset=utf-8"), &body).await.expect(201);
+    raw(&hotel, ACCOUNTS, Some("Application/JSON; charset=utf-8"), &body).await.expect(201);
 }
 
 #[tokio::test]
@@ -82,28 +103,32 @@ async fn every_bad_field_is_named_at_once() {
     let written = hotel.written().await;
     let cases = [
         (
-            COMMANDS[0],
+            ACCOUNTS,
             json!({"accountId": "a/b", "name": "", "address": {"street": 1, "city": "a\u{0}b", "country": "be"}, "email": "x", "age": 7}),
             vec!["/accountId", "/name", "/address/street", "/address/city", "/address/country", "/email", "/age"],
         ),
-        (COMMANDS[0], json!({}), vec!["/name", "/address", "/email"]),
-        (COMMANDS[0], json!([]), vec![""]),
+        (ACCOUNTS, json!({}), vec!["/name", "/address", "/email"]),
+        (ACCOUNTS, json!([]), vec![""]),
         (
-            COMMANDS[1],
+            "/accounts/accounts/ada/change-details",
             json!({"accountId": "ada", "name": "x".repeat(201), "address": null, "email": "a b@c"}),
             vec!["/name", "/address", "/email", "/accountId"],
         ),
-        (COMMANDS[2], json!({"reason": "none"}), vec!["/reason"]),
+        ("/accounts/accounts/ada/close", json!({"reason": "none"}), vec!["/reason"]),
         (
-            COMMANDS[3],
+            ROOM_TYPES,
             json!({"roomTypeId": "", "rooms": ["1", "", "1", 7, "x".repeat(17)]}),
             vec!["/roomTypeId", "/name", "/rooms/1", "/rooms/2", "/rooms/3", "/rooms/4"],
         ),
-        (COMMANDS[3], json!({"name": "A", "rooms": []}), vec!["/rooms"]),
-        (COMMANDS[4], json!({"rooms": (0..2001).map(|n| n.to_string()).collect::<Vec<_>>()}), vec!["/rooms"]),
-        (COMMANDS[5], json!({}), vec!["/accountId", "/roomTypeId", "/checkIn", "/checkOut", "/guests", "/nightlyRate"]),
+        (ROOM_TYPES, json!({"name": "A", "rooms": []}), vec!["/rooms"]),
         (
-            COMMANDS[5],
+            "/direct-booking/room-types/double/add-rooms",
+            json!({"rooms": (0..2001).map(|n| n.to_string()).collect::<Vec<_>>()}),
+            vec!["/rooms"],
+        ),
+        (BOOKINGS, json!({}), vec!["/accountId", "/roomTypeId", "/checkIn", "/checkOut", "/guests", "/nightlyRate"]),
+        (
+            BOOKINGS,
             json!({"bookingId": 7, "accountId": "a b", "roomTypeId": true, "checkIn": "2026-02-30", "checkOut": 5,
                 "guests": {"adults": 0, "children": -1, "dogs": 1}, "nightlyRate": {"amountMinor": 1.5, "currency": "eur"}}),
             vec![
@@ -118,8 +143,8 @@ async fn every_bad_field_is_named_at_once() {
                 "/nightlyRate/currency",
             ],
         ),
-        (COMMANDS[6], json!("please"), vec![""]),
-        (COMMANDS[7], json!({"cardToken": 1}), vec!["/cardToken"]),
+        ("/direct-booking/bookings/b0/cancel", json!("please"), vec![""]),
+        ("/accounts/accounts/ada/change-card-details", json!({"cardToken": 1}), vec!["/cardToken"]),
     ];
     for (path, body, pointers) in cases {
         let answer = hotel.service.post(path, &body).await.expect_problem(422, "invalid-fields");
@@ -240,18 +265,8 @@ pub(crate) fn any_json() -> impl Strategy<Value = Value> {
 
 /// A valid body with one of its values replaced, or with a field too many: arbitrary, but close to what is accepted.
 fn nearly_valid() -> impl Strategy<Value = (usize, Value)> {
-    let valid = [
-        account("new"),
-        details("Gent"),
-        json!({}),
-        json!({"roomTypeId": "new", "name": "N", "rooms": ["1", "2"]}),
-        json!({"rooms": ["new"]}),
-        booking("new", 2, 2),
-        json!({}),
-        json!({"cardToken": "tok_new"}),
-    ];
     (0..COMMANDS.len(), any::<prop::sample::Index>(), any_json()).prop_map(move |(command, place, value)| {
-        let mut body = valid[command].clone();
+        let mut body = COMMANDS[command].1();
         let mut places = vec!["/surplus".to_owned()];
         collect(&body, "", &mut places);
         let place = place.get(&places);
@@ -288,11 +303,11 @@ fn whatever_json_comes_it_is_taken_or_refused_and_a_refusal_writes_nothing() {
     let checked = runner.run(&bodies, |(command, body)| {
         runtime.block_on(async {
             let before = hotel.written().await;
-            let answer = hotel.service.post(COMMANDS[command], &body).await;
+            let answer = hotel.service.post(COMMANDS[command].0, &body).await;
             match answer.status {
-                200 | 201 => {}
-                400 | 409 | 422 => prop_assert_eq!(hotel.written().await, before),
-                other => prop_assert!(false, "{} {}: {}", other, COMMANDS[command], answer.body),
+                200 | 201 | 202 | 204 => {}
+                400 | 404 | 409 | 422 => prop_assert_eq!(hotel.written().await, before),
+                other => prop_assert!(false, "{} {}: {}", other, COMMANDS[command].0, answer.body),
             }
             Ok(())
         })

@@ -37,30 +37,30 @@ async fn an_account_that_only_accounts_knows_is_unknown_here() {
 async fn the_first_full_night_is_named_and_a_cancelled_booking_frees_its_nights() {
     let hotel = Hotel::open_for_bookings("no room", 1).await;
     let service = &hotel.service;
-    service.post(BOOKINGS, &booking("b1", 10, 2)).await.expect(201);
+    service.post(BOOKINGS, &booking("b1", 10, 2)).await.expect(202);
     let written = hotel.written().await;
     let refused = service.post(BOOKINGS, &booking("b2", 8, 7)).await.expect_problem(409, "no-room");
     assert!(refused.body["detail"].as_str().unwrap().contains(&day(10)), "{}", refused.body);
     assert_eq!(hotel.written().await, written);
 
     // Around it there is room: the day of departure is free for others.
-    service.post(BOOKINGS, &booking("b3", 8, 2)).await.expect(201);
-    service.post(BOOKINGS, &booking("b4", 12, 1)).await.expect(201);
+    service.post(BOOKINGS, &booking("b3", 8, 2)).await.expect(202);
+    service.post(BOOKINGS, &booking("b4", 12, 1)).await.expect(202);
     service.post(&format!("{BOOKINGS}/b1/cancel"), &json!({})).await.expect(200);
     service.post(&format!("{BOOKINGS}/b1/cancel"), &json!({})).await.expect_problem(409, "already-cancelled");
-    service.post(BOOKINGS, &booking("b5", 10, 2)).await.expect(201);
+    service.post(BOOKINGS, &booking("b5", 10, 2)).await.expect(202);
     assert_eq!(hotel.number("select max(taken)::bigint from direct_booking.room_night").await, 1);
 }
 
 #[tokio::test]
 async fn day_use_takes_the_room_for_the_day_and_is_paid_once() {
     let hotel = Hotel::open_for_bookings("day use", 1).await;
-    let made = hotel.service.post(BOOKINGS, &booking("b1", 5, 0)).await.expect(201);
+    let made = hotel.service.post(BOOKINGS, &booking("b1", 5, 0)).await.expect(202);
     assert_eq!(made.body["total"]["amountMinor"], 7_500);
     hotel.service.post(BOOKINGS, &booking("b2", 5, 1)).await.expect_problem(409, "no-room");
-    hotel.service.post(BOOKINGS, &booking("b3", 4, 1)).await.expect(201);
+    hotel.service.post(BOOKINGS, &booking("b3", 4, 1)).await.expect(202);
     hotel.service.post(&format!("{BOOKINGS}/b1/cancel"), &json!({})).await.expect(200);
-    hotel.service.post(BOOKINGS, &booking("b4", 5, 0)).await.expect(201);
+    hotel.service.post(BOOKINGS, &booking("b4", 5, 0)).await.expect(202);
 }
 
 #[tokio::test]
@@ -75,8 +75,9 @@ async fn a_complimentary_night_a_single_baby_and_another_currency_are_fine() {
     .enumerate()
     {
         let mut body = booking(&at.to_string(), 1, 1);
+        let status = if field == "nightlyRate" { 201 } else { 202 };
         body[field] = value;
-        hotel.service.post(BOOKINGS, &body).await.expect(201);
+        hotel.service.post(BOOKINGS, &body).await.expect(status);
     }
 }
 
@@ -92,7 +93,7 @@ async fn a_replay_brings_its_own_time() {
 
     let late = service.post_with(BOOKINGS, &body, &at("2015-07-04T00:00:00Z")).await;
     assert_eq!(late.expect_problem(422, "invalid-fields").pointers(), ["/checkIn"]);
-    let made = service.post_with(BOOKINGS, &body, &at("2015-07-01T10:00:00.5Z")).await.expect(201);
+    let made = service.post_with(BOOKINGS, &body, &at("2015-07-01T10:00:00.5Z")).await.expect(202);
     assert_eq!(made.body["madeAt"], "2015-07-01T10:00:00.500Z");
     assert_eq!(service.get("/direct-booking/bookings/b1").await.bytes, made.bytes);
 

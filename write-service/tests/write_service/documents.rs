@@ -56,8 +56,8 @@ async fn room_types_and_bookings_answer_their_documents() {
     let again = service.post("/direct-booking/room-types/double/add-rooms", &json!({"rooms": ["7", "103"]})).await;
     assert!(again.expect_problem(409, "room-exists").body["detail"].as_str().unwrap().contains("103"));
 
-    let made = service.post("/direct-booking/bookings", &booking("b1", 3, 4)).await.expect(201);
-    assert_eq!(made.header("location"), "/direct-booking/bookings/b1");
+    let made = service.post("/direct-booking/bookings", &booking("b1", 3, 4)).await.expect(202);
+    assert_eq!(made.header("location"), "/direct-booking/bookings/b1/outcome");
     assert_eq!(made.body["total"], json!({"amountMinor": 30_000, "currency": "EUR"}));
     assert_eq!(made.body["guests"], json!({"adults": 2, "children": 0, "babies": 0}));
     assert_eq!((&made.body["status"], &made.body["checkOut"]), (&json!("PENDING"), &json!(day(7))));
@@ -77,7 +77,7 @@ async fn an_id_is_made_when_none_is_given_and_never_used_twice() {
     assert_eq!(id.len(), 36);
     assert_eq!(service.get(opened.header("location")).await.expect(200).bytes, opened.bytes);
 
-    service.post("/direct-booking/bookings", &booking("b1", 1, 1)).await.expect(201);
+    service.post("/direct-booking/bookings", &booking("b1", 1, 1)).await.expect(202);
     let written = hotel.written().await;
     service.post("/accounts/accounts", &account(id)).await.expect_problem(409, "already-exists");
     service.post("/direct-booking/bookings", &booking("b1", 5, 1)).await.expect_problem(409, "already-exists");
@@ -117,7 +117,7 @@ async fn a_command_meant_for_another_version_has_no_effect() {
     let hotel = Hotel::open_for_bookings("preconditions", 5).await;
     let service = &hotel.service;
     service.post("/accounts/accounts", &account("ada")).await.expect(201);
-    service.post("/direct-booking/bookings", &booking("b1", 1, 1)).await.expect(201);
+    service.post("/direct-booking/bookings", &booking("b1", 1, 1)).await.expect(202);
     let written = hotel.written().await;
     let commands = [
         ("/accounts/accounts/ada/change-details", details("Brugge")),

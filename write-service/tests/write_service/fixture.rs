@@ -28,7 +28,7 @@ use write_service::{Settings, Surroundings, clock::Clock};
 /// What a condition may take, on a busy machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
-pub(crate) const ROLES: &str = "NOINHERIT IN ROLE accounts, direct_booking, payments";
+pub(crate) const ROLES: &str = "NOINHERIT IN ROLE accounts, direct_booking, payments, housekeeping, channel_manager";
 
 pub(crate) struct Hotel {
     pub(crate) admin: Client,
@@ -207,6 +207,7 @@ impl Hotel {
         self.number(
             "select (select count(*) from accounts.account) + (select count(*) from accounts.card) + (select count(*) from accounts.outbox)
                 + (select count(*) from direct_booking.room_type) + (select count(*) from direct_booking.booking)
+                + (select count(*) from direct_booking.rate_plan) + (select count(*) from direct_booking.guest)
                 + (select count(*) from direct_booking.outbox) + (select coalesce(sum(taken), 0) from direct_booking.room_night)",
         )
         .await
@@ -234,7 +235,8 @@ pub(crate) struct OutboxRow {
     pub(crate) aggregatetype: String,
     pub(crate) aggregateid: String,
     pub(crate) ty: String,
-    pub(crate) text: String,
+    /// The document; none is a tombstone.
+    pub(crate) text: Option<String>,
     pub(crate) version: i64,
     pub(crate) headers: BTreeMap<String, String>,
 }
@@ -271,7 +273,7 @@ impl OutboxRow {
             trace: TraceContext { traceparent: header(names::TRACEPARENT), tracestate: None },
             position: None,
         };
-        record(&envelope, Some(self.text.clone()))
+        record(&envelope, self.text.clone())
     }
 }
 
@@ -286,7 +288,8 @@ pub(crate) fn record(envelope: &Envelope, value: Option<String>) -> NewRecord {
 
 /// Where no third party is.
 pub(crate) fn surroundings() -> Surroundings {
-    Surroundings { card_processor: "http://127.0.0.1:9".parse().unwrap(), card_wait: Duration::from_secs(600) }
+    let forever = Duration::from_secs(600);
+    Surroundings { card_processor: "http://127.0.0.1:9".parse().unwrap(), card_wait: forever, booking_expiry: forever }
 }
 
 pub(crate) async fn connect(url: &str) -> Client {
@@ -328,6 +331,27 @@ pub(crate) fn booking(id: &str, check_in: i64, nights: i64) -> Value {
         "guests": {"adults": 2},
         "nightlyRate": {"amountMinor": 7_500, "currency": "EUR"},
     })
+}
+
+/// A booking of `double` by a guest, from tomorrow on.
+pub(crate) fn by_guest(id: &str, guest: &str) -> Value {
+    let mut body = booking(id, 1, 1);
+    body.as_object_mut().unwrap().remove("accountId");
+    body["guest"] = json!({"guestId": guest, "name": "Zoë Maes", "email": "zoe@example.org", "cardToken": "tok_zoe"});
+    body
+}
+
+/// A price that is valid for so many hours.
+pub(crate) fn tariff(hours: i64) -> Value {
+    let until = chrono::Utc::now() + chrono::TimeDelta::hours(hours);
+    json!({"nightlyRate": {"amountMinor": 9_900, "currency": "EUR"}, "validUntil": until})
+}
+
+/// A rate plan of `double`.
+pub(crate) fn rate_plan(id: &str, hours: i64) -> Value {
+    let mut plan = tariff(hours);
+    (plan["ratePlanId"], plan["roomTypeId"], plan["name"]) = (json!(id), json!("double"), json!("Flexible"));
+    plan
 }
 
 pub(crate) fn token(answer: &Answer) -> ReadAfter {

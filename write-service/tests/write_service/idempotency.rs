@@ -90,7 +90,7 @@ async fn a_key_is_for_one_body_but_another_path_may_use_it_too() {
 async fn a_definite_refusal_is_kept_and_leaves_nothing_of_what_was_tried() {
     let hotel = Hotel::open_for_bookings("refusals", 1).await;
     let service = &hotel.service;
-    service.post(BOOKINGS, &booking("b1", 11, 1)).await.expect(201);
+    service.post(BOOKINGS, &booking("b1", 11, 1)).await.expect(202);
     let written = hotel.written().await;
     // The first night is held before it shows that the second is full.
     let full = service.post_as("full", BOOKINGS, &booking("b2", 10, 2)).await.expect_problem(409, "no-room");
@@ -104,7 +104,7 @@ async fn a_definite_refusal_is_kept_and_leaves_nothing_of_what_was_tried() {
     assert_same(&full, &service.post_as("full", BOOKINGS, &booking("b2", 10, 2)).await);
     assert_same(&invalid, &service.post_as("invalid", BOOKINGS, &json!({})).await);
     assert_same(&missing, &service.post_as("missing", &nothing, &json!({})).await);
-    service.post_as("anew", BOOKINGS, &booking("b2", 10, 2)).await.expect(201);
+    service.post_as("anew", BOOKINGS, &booking("b2", 10, 2)).await.expect(202);
 }
 
 #[tokio::test]
@@ -146,7 +146,7 @@ async fn what_may_turn_out_otherwise_is_not_kept() {
     assert_eq!(kept(&hotel).await, kept_before);
 
     hotel.know_account("ada", true).await;
-    service.post_as("k", BOOKINGS, &booking("b1", 1, 1)).await.expect(201);
+    service.post_as("k", BOOKINGS, &booking("b1", 1, 1)).await.expect(202);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -155,7 +155,7 @@ async fn fifty_repetitions_at_once_have_one_effect() {
     let written = hotel.written().await;
     let body = booking("b1", 1, 1);
     let answers = join_all((0..50).map(|_| hotel.service.post_as("k", BOOKINGS, &body))).await;
-    let (made, others): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.status == 201);
+    let (made, others): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.status == 202);
     let first: Vec<_> = made.iter().filter(|answer| !is_replayed(answer)).collect();
     assert_eq!(first.len(), 1);
     for again in made.iter().filter(|answer| is_replayed(answer)) {
@@ -182,7 +182,7 @@ async fn blocked(hotel: &Hotel) -> i32 {
 async fn a_command_under_way_is_in_flight_and_one_that_died_is_not() {
     let hotel = Hotel::open_for_bookings("in flight", 5).await;
     let service = &hotel.service;
-    service.post(BOOKINGS, &booking("b1", 1, 1)).await.expect(201);
+    service.post(BOOKINGS, &booking("b1", 1, 1)).await.expect(202);
     let path = format!("{BOOKINGS}/b1/cancel");
     let locker = crate::fixture::connect(&hotel.admin_url).await;
     locker.batch_execute("begin; select from direct_booking.booking for update").await.unwrap();
@@ -219,7 +219,7 @@ async fn a_command_under_way_is_in_flight_and_one_that_died_is_not() {
 async fn a_client_that_hangs_up_leaves_nothing_in_flight() {
     let hotel = Hotel::open_for_bookings("hangs up", 5).await;
     let service = &hotel.service;
-    service.post(BOOKINGS, &booking("b1", 1, 1)).await.expect(201);
+    service.post(BOOKINGS, &booking("b1", 1, 1)).await.expect(202);
     let path = format!("{BOOKINGS}/b1/cancel");
     let locker = crate::fixture::connect(&hotel.admin_url).await;
     locker.batch_execute("begin; select from direct_booking.booking for update").await.unwrap();
@@ -260,13 +260,13 @@ async fn a_client_that_sends_each_command_three_times_leaves_what_one_leaves_tha
         (ACCOUNTS, account("eve"), 201),
         ("/accounts/accounts/eve/change-details", details("Brugge"), 200),
         ("/direct-booking/room-types/double/add-rooms", json!({"rooms": ["99"]}), 200),
-        (BOOKINGS, booking("b1", 1, 3), 201),
-        (BOOKINGS, booking("b2", 2, 1), 201),
+        (BOOKINGS, booking("b1", 1, 3), 202),
+        (BOOKINGS, booking("b2", 2, 1), 202),
         (BOOKINGS, booking("b3", 2, 1), 409),
         (BOOKINGS, booking("b4", 3, -1), 422),
         ("/direct-booking/bookings/b1/cancel", json!({}), 200),
         ("/direct-booking/bookings/b1/cancel", json!({}), 409),
-        (BOOKINGS, booking("b3", 2, 1), 201),
+        (BOOKINGS, booking("b3", 2, 1), 202),
         ("/accounts/accounts/eve/close", json!({}), 200),
         ("/accounts/accounts/eve/close", json!({}), 409),
     ]

@@ -21,7 +21,7 @@ use tokio::net::TcpListener;
 use uuid::Uuid;
 use write_service::{Settings, Surroundings};
 
-use crate::fixture::{Answer, DEADLINE, Hotel, account, booking, record};
+use crate::fixture::{Answer, DEADLINE, Hotel, account, booking, record, surroundings};
 
 const BOOKINGS: &str = "/direct-booking/bookings";
 
@@ -50,8 +50,7 @@ impl Place {
         let processor = format!("http://{}", listener.local_addr().unwrap());
         let ended = CancellationToken::new();
         tokio::spawn(card_processor::serve(card_processor::Settings::default(), listener, ended.clone()));
-        let surroundings =
-            Surroundings { card_processor: processor.parse().unwrap(), card_wait: Duration::from_secs(600) };
+        let surroundings = Surroundings { card_processor: processor.parse().unwrap(), ..surroundings() };
         let hotel = Hotel::open_with(purpose, |settings| change(Settings { surroundings, ..settings })).await;
         // Also where Accounts, whose they are, does not run. Where it does, it may have been faster.
         for topic in contracts::accounts::TOPICS {
@@ -119,7 +118,7 @@ impl Place {
     }
 
     async fn book(&self, id: &str) -> Answer {
-        self.hotel.service.post(BOOKINGS, &booking(id, 1, 2)).await.expect(201)
+        self.hotel.service.post(BOOKINGS, &booking(id, 1, 2)).await.expect(202)
     }
 
     async fn cancel(&self, id: &str) {
@@ -216,11 +215,11 @@ async fn a_wait_for_a_card_ends_and_the_room_is_free_again() {
         wish["roomTypeId"] = json!("single");
         wish
     };
-    place.hotel.service.post(BOOKINGS, &wish("b1")).await.expect(201);
+    place.hotel.service.post(BOOKINGS, &wish("b1")).await.expect(202);
     place.hotel.service.post(BOOKINGS, &wish("b2")).await.expect_problem(409, "no-room");
     let rejected = place.booking_is("b1", "REJECTED").await;
     assert_eq!(rejected["rejection"], "no-card");
-    place.hotel.service.post(BOOKINGS, &wish("b2")).await.expect(201);
+    place.hotel.service.post(BOOKINGS, &wish("b2")).await.expect(202);
     place.hotel.service.post(&format!("{BOOKINGS}/b1/cancel"), &json!({})).await.expect_problem(409, "rejected");
     assert_eq!(place.ledger().await.get("b1"), None);
 }
@@ -249,7 +248,7 @@ async fn a_cancelled_booking_is_given_its_money_back_also_when_the_charge_was_un
     place.hotel.know_account("bob", true).await;
     let mut unpaid = booking("b3", 1, 2);
     unpaid["accountId"] = json!("bob");
-    place.hotel.service.post(BOOKINGS, &unpaid).await.expect(201);
+    place.hotel.service.post(BOOKINGS, &unpaid).await.expect(202);
     place.payment_is("b3", "AWAITING_CARD").await;
     place.cancel("b3").await;
     place.payment_is("b3", "CANCELLED").await;

@@ -47,7 +47,7 @@ async fn a_booking_waits_for_the_account_that_its_token_names() {
     let headers = [("read-after", opened.header("read-after"))];
     let body = booking("b1", 1, 1);
     let (made, ()) = tokio::join!(hotel.service.post_with(BOOKINGS, &body, &headers), hotel.relay_accounts());
-    made.expect(201);
+    made.expect(202);
 
     let closed = hotel.service.post("/accounts/accounts/ada/close", &json!({})).await.expect(200);
     let headers = [("read-after", closed.header("read-after"))];
@@ -121,7 +121,7 @@ async fn a_token_of_something_that_is_not_copied_here_is_refused() {
     let account_token =
         ReadAfter { topic: ACCOUNT.name.to_owned(), subject: "ada".to_owned(), version: AggregateVersion::FIRST };
     let foreign = ReadAfter { topic: "hotel.payments.payment.v1".to_owned(), ..account_token.clone() }.to_string();
-    let made = service.post(BOOKINGS, &booking("b1", 1, 1)).await.expect(201);
+    let made = service.post(BOOKINGS, &booking("b1", 1, 1)).await.expect(202);
     let own = token(&made).to_string();
 
     for text in [foreign.as_str(), "", "nonsense", &format!("{account_token}, {foreign}"), &[own.as_str(); 9].join(",")]
@@ -134,5 +134,5 @@ async fn a_token_of_something_that_is_not_copied_here_is_refused() {
     answer.expect_problem(400, "invalid-header");
     // Its own aggregates a context has always seen; and the account is known.
     let both = format!("{own}, {account_token}");
-    service.post_with(BOOKINGS, &booking("b2", 1, 1), &[("read-after", &both)]).await.expect(201);
+    service.post_with(BOOKINGS, &booking("b2", 1, 1), &[("read-after", &both)]).await.expect(202);
 }

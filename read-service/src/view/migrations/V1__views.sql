@@ -51,9 +51,10 @@ CREATE TABLE view.booking (
     changed_at timestamptz NOT NULL,
     applied_at timestamptz NOT NULL,
     CONSTRAINT whole_or_erased CHECK (
-        num_nonnulls(status, account_id, room_type_id, check_in, check_out, adults, children, babies,
+        num_nonnulls(status, room_type_id, check_in, check_out, adults, children, babies,
             nightly_rate_minor, nightly_rate_currency, total_minor, total_currency, made_at)
-        = CASE WHEN erased THEN 0 ELSE 13 END)
+        = CASE WHEN erased THEN 0 ELSE 12 END),
+    CONSTRAINT erased_has_no_account CHECK (NOT erased OR account_id IS NULL)
 );
 
 CREATE INDEX booking_by_check_in ON view.booking (check_in, id);

@@ -1,12 +1,16 @@
 //! What this context tells of its aggregates: Inside Data to Outside Data.
 
+use chrono::{DateTime, Utc};
 use contracts::{
     Topic,
-    direct_booking::{BOOKING, BookingDocument, ROOM_TYPE, RoomTypeDocument, SOURCE},
+    direct_booking::{
+        BOOKING, BookingDocument, GUEST, GUEST_CARD, GuestCardDocument, GuestDocument, RATE_PLAN, ROOM_TYPE,
+        RatePlanDocument, RoomTypeDocument, SOURCE,
+    },
     envelope::AggregateVersion,
 };
 
-use super::domain::{booking::Booking, room_type::RoomType};
+use super::domain::{booking::Booking, guest::Guest, rate_plan::RatePlan, room_type::RoomType};
 use crate::outbox::Document;
 
 impl Document for RoomTypeDocument {
@@ -34,6 +38,76 @@ impl From<&RoomType> for RoomTypeDocument {
     }
 }
 
+impl Document for RatePlanDocument {
+    const SOURCE: &'static str = SOURCE;
+    const TOPIC: Topic = RATE_PLAN;
+    const REVISION: u32 = 1;
+
+    fn subject(&self) -> &str {
+        self.rate_plan_id.as_str()
+    }
+
+    fn version(&self) -> AggregateVersion {
+        self.version
+    }
+
+    fn valid_until(&self) -> Option<DateTime<Utc>> {
+        Some(self.valid_until)
+    }
+}
+
+impl From<&RatePlan> for RatePlanDocument {
+    fn from(plan: &RatePlan) -> Self {
+        Self {
+            rate_plan_id: plan.id.clone(),
+            version: plan.version,
+            room_type_id: plan.room_type_id.clone(),
+            name: plan.name.clone(),
+            nightly_rate: plan.nightly_rate,
+            valid_until: plan.valid_until,
+        }
+    }
+}
+
+impl Document for GuestDocument {
+    const SOURCE: &'static str = SOURCE;
+    const TOPIC: Topic = GUEST;
+    const REVISION: u32 = 1;
+
+    fn subject(&self) -> &str {
+        self.guest_id.as_str()
+    }
+
+    fn version(&self) -> AggregateVersion {
+        self.version
+    }
+}
+
+impl From<&Guest> for GuestDocument {
+    fn from(guest: &Guest) -> Self {
+        Self {
+            guest_id: guest.id.clone(),
+            version: guest.version,
+            name: guest.name.clone(),
+            email: guest.email.clone(),
+        }
+    }
+}
+
+impl Document for GuestCardDocument {
+    const SOURCE: &'static str = SOURCE;
+    const TOPIC: Topic = GUEST_CARD;
+    const REVISION: u32 = 1;
+
+    fn subject(&self) -> &str {
+        self.guest_id.as_str()
+    }
+
+    fn version(&self) -> AggregateVersion {
+        self.version
+    }
+}
+
 impl Document for BookingDocument {
     const SOURCE: &'static str = SOURCE;
     const TOPIC: Topic = BOOKING;
@@ -54,16 +128,20 @@ impl From<&Booking> for BookingDocument {
             booking_id: booking.id.clone(),
             version: booking.version,
             status: booking.status,
-            account_id: booking.account_id.clone(),
+            booked_by: booking.booked_by.clone(),
             room_type_id: booking.room_type_id.clone(),
+            room: booking.room.clone(),
             check_in: booking.stay.check_in(),
             check_out: booking.stay.check_out(),
             guests: booking.guests,
+            rate_plan_id: booking.rate_plan_id.clone(),
             nightly_rate: booking.nightly_rate,
             total: booking.total,
             made_at: booking.made_at,
             rejection: booking.rejection.clone(),
             cancelled_at: booking.cancelled_at,
+            checked_in_at: booking.checked_in_at,
+            checked_out_at: booking.checked_out_at,
         }
     }
 }

@@ -1,14 +1,17 @@
-//! Direct booking: room types, their rooms, and the bookings of them on accounts.
+//! Direct booking: room types, their rooms, what they cost, and the bookings of them.
 
 mod documents;
 mod domain;
 mod http;
 mod reactors;
 mod store;
+mod worker;
 
 mod embedded {
     refinery::embed_migrations!("src/contexts/direct_booking/migrations");
 }
+
+use futures::FutureExt;
 
 use crate::context::{Context, Setting};
 
@@ -22,5 +25,5 @@ pub(crate) static CONTEXT: Context = Context {
     routes: http::routes,
     copies: reactors::COPIES,
     reactors: reactors::ALL,
-    workers: &[],
+    workers: &[|workshop, shutdown| worker::run(workshop, shutdown).boxed()],
 };

@@ -29,7 +29,7 @@ impl From<&Payment> for PaymentDocument {
             booking_id: payment.booking_id.clone(),
             version: payment.version,
             status: payment.status,
-            account_id: payment.account_id.clone(),
+            payer: payment.payer.clone(),
             amount: payment.amount,
             decline_reason: payment.decline_reason.clone(),
             changed_at: payment.changed_at,

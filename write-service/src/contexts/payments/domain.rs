@@ -7,9 +7,9 @@
 use chrono::{DateTime, Utc};
 use contracts::{
     envelope::AggregateVersion,
-    id::{AccountId, BookingId},
+    id::BookingId,
     money::Money,
-    payments::{PaymentEvent, PaymentStatus},
+    payments::{Payer, PaymentEvent, PaymentStatus},
 };
 
 /// Why a payment is declined when no card was named in time.
@@ -21,7 +21,7 @@ pub(crate) struct Payment {
     pub(crate) booking_id: BookingId,
     pub(crate) version: AggregateVersion,
     pub(crate) status: PaymentStatus,
-    pub(crate) account_id: AccountId,
+    pub(crate) payer: Payer,
     pub(crate) amount: Money,
     /// How often a charge was asked for.
     pub(crate) charges: u32,
@@ -35,7 +35,7 @@ pub(crate) struct Payment {
     pub(crate) changed_at: DateTime<Utc>,
 }
 
-/// What this context knows of an account's card.
+/// What this context knows of a payer's card.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Card {
     pub(crate) version: i64,
@@ -69,10 +69,10 @@ pub(crate) struct Decision {
     pub(crate) operation: Option<Operation>,
 }
 
-/// A booking has to be paid; `card` is its account's, where one is known.
+/// A booking has to be paid; `card` is its payer's, where one is known.
 pub(crate) fn request(
     booking_id: BookingId,
-    account_id: AccountId,
+    payer: Payer,
     amount: Money,
     card: Option<&Card>,
     wait_until: DateTime<Utc>,
@@ -82,7 +82,7 @@ pub(crate) fn request(
         booking_id,
         version: AggregateVersion::FIRST,
         status: PaymentStatus::AwaitingCard,
-        account_id,
+        payer,
         amount,
         charges: 0,
         card_version: 0,

@@ -11,6 +11,7 @@ mod documents;
 mod domain;
 mod http;
 mod operations;
+mod payer;
 mod processor;
 mod reactors;
 mod store;

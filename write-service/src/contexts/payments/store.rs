@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use contracts::{
     envelope::{AggregateVersion, TraceContext},
-    id::{AccountId, BookingId},
+    id::BookingId,
     money::{Currency, Money},
     payments::{PaymentDocument, PaymentStatus},
 };
@@ -17,27 +17,28 @@ use inbox::Unapplied;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::domain::{Card, Decision, Operation, Payment};
+use super::{
+    domain::{Card, Decision, Operation, Payment},
+    payer,
+};
 use crate::{
     command::Cause,
     database::{self, read},
     outbox::{Entry, Parameter, with_event},
 };
 
-const FIND: &str =
-    "select booking_id, version, status, account_id, amount, currency, charges, card_version, is_cancelled,
+const FIND: &str = "select booking_id, version, status, payer, amount, currency, charges, card_version, is_cancelled,
         decline_reason, wait_until, changed_at, correlation_id, cause_id, traceparent, tracestate
     from payments.payment where booking_id = $1";
 
-const LOCK: &str =
-    "select booking_id, version, status, account_id, amount, currency, charges, card_version, is_cancelled,
+const LOCK: &str = "select booking_id, version, status, payer, amount, currency, charges, card_version, is_cancelled,
         decline_reason, wait_until, changed_at, correlation_id, cause_id, traceparent, tracestate
     from payments.payment where booking_id = $1 for no key update";
 
 // The event is the cause of what happens next by itself.
 const UPSERT: &str = with_event!(
     "payments",
-    "insert into payments.payment (booking_id, version, status, account_id, amount, currency, charges, card_version,
+    "insert into payments.payment (booking_id, version, status, payer, amount, currency, charges, card_version,
         is_cancelled, decline_reason, wait_until, changed_at, correlation_id, cause_id, traceparent, tracestate)
      values ($8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $1, $21, $22)
      on conflict (booking_id) do update set version = excluded.version, status = excluded.status,
@@ -76,26 +77,26 @@ pub(crate) async fn lock(transaction: &impl GenericClient, id: &str) -> Result<O
     Ok(row.map(|row| stored(&row)).transpose()?)
 }
 
-/// Holds the payments and cards of these accounts until the transaction's end: a booking that finds no card, and a card that
+/// Holds the payments and cards of these payers until the transaction's end: a booking that finds no card, and a card that
 /// finds no booking waiting for it, must not pass each other. In one order, so that none waits for another for ever.
-pub(crate) async fn lock_accounts(
+pub(crate) async fn lock_payers(
     transaction: &impl GenericClient,
-    accounts: impl Iterator<Item = &str>,
+    payers: impl Iterator<Item = &str>,
 ) -> Result<(), Unapplied> {
-    let accounts: BTreeSet<&str> = accounts.collect();
-    let accounts: Vec<&str> = accounts.into_iter().collect();
+    let payers: BTreeSet<&str> = payers.collect();
+    let payers: Vec<&str> = payers.into_iter().collect();
     let select = "select pg_advisory_xact_lock(key)
         from (select distinct hashtextextended('payments.' || id, 0) as key from unnest($1::text[]) as id order by key) as keys";
     let statement = transaction.prepare_cached(select).await?;
-    transaction.query(&statement, &[&accounts]).await?;
+    transaction.query(&statement, &[&payers]).await?;
     Ok(())
 }
 
-/// The card of an account, if one is known.
-pub(crate) async fn card(transaction: &impl GenericClient, account: &AccountId) -> Result<Option<Card>, Unapplied> {
-    let select = "select version, card_token from payments.card where account_id = $1 and card_token is not null";
+/// The card of a payer, if one is known.
+pub(crate) async fn card(transaction: &impl GenericClient, payer: &str) -> Result<Option<Card>, Unapplied> {
+    let select = "select version, card_token from payments.card where payer = $1 and card_token is not null";
     let statement = transaction.prepare_cached(select).await?;
-    let row = transaction.query_opt(&statement, &[&account.as_str()]).await?;
+    let row = transaction.query_opt(&statement, &[&payer]).await?;
     Ok(row
         .map(|row| Ok::<_, tokio_postgres::Error>(Card { version: row.try_get(0)?, token: row.try_get(1)? }))
         .transpose()?)
@@ -108,7 +109,7 @@ pub(crate) async fn write(
     cause: &Cause,
 ) -> Result<(), Unapplied> {
     let Decision { payment, event, operation } = decision;
-    let (id, account, currency) = (payment.booking_id.as_str(), payment.account_id.as_str(), payment.amount.currency);
+    let (id, payer, currency) = (payment.booking_id.as_str(), payer::key(&payment.payer), payment.amount.currency);
     let TraceContext { traceparent, tracestate } = &cause.trace;
     if let Some(event) = event {
         let charges = i32::try_from(payment.charges).unwrap_or(i32::MAX);
@@ -116,7 +117,7 @@ pub(crate) async fn write(
             &id,
             &payment.version.get(),
             &payment.status.as_str(),
-            &account,
+            &payer,
             &payment.amount.amount_minor,
             &currency.as_str(),
             &charges,
@@ -147,15 +148,12 @@ pub(crate) async fn write(
     Ok(())
 }
 
-/// Bookings whose payment waits for a card of these accounts, in the order in which rows are to be locked.
-pub(crate) async fn awaiting_card(
-    transaction: &impl GenericClient,
-    accounts: &[&str],
-) -> Result<Vec<String>, Unapplied> {
-    let select = "select booking_id from payments.payment where status = 'AWAITING_CARD' and account_id = any($1)
+/// Bookings whose payment waits for a card of these payers, in the order in which rows are to be locked.
+pub(crate) async fn awaiting_card(transaction: &impl GenericClient, payers: &[&str]) -> Result<Vec<String>, Unapplied> {
+    let select = "select booking_id from payments.payment where status = 'AWAITING_CARD' and payer = any($1)
         order by booking_id";
     let statement = transaction.prepare_cached(select).await?;
-    let rows = transaction.query(&statement, &[&accounts]).await?;
+    let rows = transaction.query(&statement, &[&payers]).await?;
     Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
 }
 
@@ -177,7 +175,7 @@ fn stored(row: &Row) -> Result<Stored, database::Error> {
         booking_id: read::<BookingId, String>(row, "booking_id")?,
         version: read::<AggregateVersion, i64>(row, "version")?,
         status: read::<PaymentStatus, String>(row, "status")?,
-        account_id: read::<AccountId, String>(row, "account_id")?,
+        payer: payer::of(row.try_get("payer")?)?,
         amount: Money { amount_minor: row.try_get("amount")?, currency },
         charges: read::<u32, i32>(row, "charges")?,
         card_version: row.try_get("card_version")?,

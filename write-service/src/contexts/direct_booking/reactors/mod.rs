@@ -2,6 +2,7 @@
 
 pub(crate) mod accounts;
 mod payments;
+mod site_bookings;
 
 use futures::FutureExt;
 
@@ -11,6 +12,7 @@ use crate::{context::Reactor, read_after::Copy};
 pub(super) const ALL: &[Reactor] = &[
     |_, intake, applied, shutdown| inbox::run(accounts::AccountCopies, intake, applied, shutdown).boxed(),
     |_, intake, applied, shutdown| inbox::run(payments::Payments, intake, applied, shutdown).boxed(),
+    |_, intake, applied, shutdown| inbox::run(site_bookings::SiteBookings, intake, applied, shutdown).boxed(),
 ];
 
 /// Every copy that the reactors keep, for commands to wait for.

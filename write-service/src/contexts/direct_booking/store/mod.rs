@@ -1,4 +1,6 @@
-//! Direct booking in PostgreSQL: a change and its event are one transaction.
+//! Inside Data: what direct booking keeps.
 
 pub(crate) mod bookings;
+pub(crate) mod guests;
+pub(crate) mod rate_plans;
 pub(crate) mod room_types;

@@ -1,8 +1,9 @@
--- This context's own copy of the cards, from Accounts' events: a payment is taken while Accounts is down.
+-- This context's own copy of the cards, from Accounts' and Direct booking's events: a payment is taken while Accounts is down.
 create table card (
-    account_id text primary key,
+    -- An account or a guest: account:7, guest:9.
+    payer      text primary key,
     version    bigint not null check (version >= 1),
-    -- None once the account is gone; its version stays, so that no late event brings it back.
+    -- None once the payer is gone; its version stays, so that no late event brings it back.
     card_token text
 );
 
@@ -10,7 +11,7 @@ create table payment (
     booking_id     text primary key,
     version        bigint not null check (version >= 1),
     status         text not null,
-    account_id     text not null,
+    payer          text not null,
     amount         bigint not null,
     currency       text not null,
     charges        integer not null check (charges >= 0),
@@ -26,7 +27,7 @@ create table payment (
     tracestate     text
 );
 
-create index payment_awaiting_card on payment (account_id) where status = 'AWAITING_CARD';
+create index payment_awaiting_card on payment (payer) where status = 'AWAITING_CARD';
 create index payment_wait_until on payment (wait_until) where status = 'AWAITING_CARD';
 
 -- What the third party is asked for. It is committed before the third party is called, under a key of its own, and stays

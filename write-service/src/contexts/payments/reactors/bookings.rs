@@ -5,12 +5,13 @@ use std::time::Duration;
 use chrono::Utc;
 use contracts::{
     Topic,
-    direct_booking::{BOOKING, BookingDocument, BookingEvent, BookingStatus},
+    direct_booking::{BOOKING, BookedBy, BookingDocument, BookingEvent, BookingStatus},
+    payments::Payer,
 };
 use deadpool_postgres::Transaction;
 use inbox::{Delivery, Handler, Unapplied, Undecodable};
 
-use super::super::{domain, store};
+use super::super::{domain, payer, store};
 use crate::command::Cause;
 
 /// Requests payments.
@@ -22,7 +23,9 @@ pub(super) struct Bookings {
 /// What happened to a booking, as far as its payment is concerned.
 pub(super) struct Booked {
     document: BookingDocument,
-    is_cancelled: bool,
+    payer: Payer,
+    /// It needs no room any more, and so no payment.
+    is_over: bool,
     cause: Cause,
 }
 
@@ -39,31 +42,40 @@ impl Handler for Bookings {
 
     fn decode(&self, delivery: &Delivery) -> Result<Option<Booked>, Undecodable> {
         let ty = delivery.envelope.ty.as_str();
-        let is_cancelled = ty == BookingEvent::BookingCancelled.ty();
-        if !is_cancelled && ty != BookingEvent::BookingMadeOnAccount.ty() {
+        let is_one_of = |events: &[BookingEvent]| events.iter().any(|event| event.ty() == ty);
+        let is_over = is_one_of(&[BookingEvent::BookingCancelled, BookingEvent::BookingExpired]);
+        if !is_over && !is_one_of(&[BookingEvent::BookingMadeOnAccount, BookingEvent::BookingMadeByGuest]) {
             return Ok(None);
         }
         let Some(document) = delivery.decode::<BookingDocument>()? else { return Ok(None) };
         if document.booking_id.as_str() != delivery.envelope.subject {
             return Err(Undecodable("the document is another booking's than the key says".to_owned()));
         }
-        // What is confirmed at once costs nothing.
-        let is_of_interest = is_cancelled || document.status == BookingStatus::Pending;
-        Ok(is_of_interest.then(|| Booked { document, is_cancelled, cause: Cause::of(&delivery.envelope) }))
+        // What is confirmed at once costs nothing, and what a site has sold is paid to the site.
+        if !is_over && document.status != BookingStatus::Pending {
+            return Ok(None);
+        }
+        let payer = match document.booked_by.clone() {
+            BookedBy::Account { account_id } => Payer::Account { account_id },
+            BookedBy::Guest { guest_id } => Payer::Guest { guest_id },
+            BookedBy::Channel { .. } => return Ok(None),
+        };
+        Ok(Some(Booked { document, payer, is_over, cause: Cause::of(&delivery.envelope) }))
     }
 
     async fn apply(&self, transaction: &Transaction<'_>, events: &[Booked]) -> Result<(), Unapplied> {
-        store::lock_accounts(transaction, events.iter().map(|event| event.document.account_id.as_str())).await?;
+        let payers: Vec<String> = events.iter().map(|event| payer::key(&event.payer)).collect();
+        store::lock_payers(transaction, payers.iter().map(String::as_str)).await?;
         let now = Utc::now();
-        for Booked { document, is_cancelled, cause } in events {
+        for (Booked { document, payer, is_over, cause }, key) in events.iter().zip(&payers) {
             let stored = store::lock(transaction, document.booking_id.as_str()).await?;
-            let decision = match (stored, is_cancelled) {
+            let decision = match (stored, is_over) {
                 (Some(stored), true) => stored.payment.booking_cancelled(now),
                 (None, false) => {
-                    let (booking_id, account_id) = (document.booking_id.clone(), document.account_id.clone());
-                    let card = store::card(transaction, &account_id).await?;
+                    let (booking_id, payer) = (document.booking_id.clone(), payer.clone());
+                    let card = store::card(transaction, key).await?;
                     let wait_until = now + self.card_wait;
-                    Some(domain::request(booking_id, account_id, document.total, card.as_ref(), wait_until, now))
+                    Some(domain::request(booking_id, payer, document.total, card.as_ref(), wait_until, now))
                 }
                 // It was requested before, or never had to be paid.
                 (Some(_), false) | (None, true) => None,

@@ -3,9 +3,14 @@
 //! The same code says what it reads: [`schema`] runs it without a body and notes what it asks for, so that what is
 //! documented is what is read.
 
+pub(crate) mod card_token;
+pub(crate) mod email;
+pub(crate) mod guests;
+pub(crate) mod rate;
+
 use std::{cell::RefCell, fmt::Display, ops::RangeInclusive, str::FromStr};
 
-use chrono::NaiveDate;
+use chrono::{DateTime, Datelike, NaiveDate, SubsecRound, Utc};
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
@@ -44,16 +49,27 @@ pub(crate) struct Fields<'a> {
     object: &'a Map<String, Value>,
     known: Vec<&'static str>,
     at: &'a Field<'a>,
-    /// What has been asked for, where the schema is asked for: the fields' schemas, and which of them have to be there.
-    asked: Option<(Schema, Vec<&'static str>)>,
+    /// What has been asked for, where only the schema is.
+    asked: Option<Asked>,
+}
+
+/// What a reading asks of an object.
+#[derive(Default)]
+struct Asked {
+    /// The fields' schemas.
+    properties: Schema,
+    /// Which of them have to be there.
+    required: Vec<&'static str>,
+    /// And what they are to each other.
+    keywords: Schema,
 }
 
 impl<'a> Fields<'a> {
     /// Reads a field that has to be there.
     pub(crate) fn required<T>(&mut self, name: &'static str, read: impl FnOnce(&Field<'_>) -> Option<T>) -> Option<T> {
-        if let Some((properties, required)) = &mut self.asked {
-            required.push(name);
-            return self.at.ask(name, properties, read);
+        if let Some(asked) = &mut self.asked {
+            asked.required.push(name);
+            return self.at.ask(name, &mut asked.properties, read);
         }
         match self.field(name) {
             Some(field) => read(&field),
@@ -67,13 +83,41 @@ impl<'a> Fields<'a> {
         name: &'static str,
         read: impl FnOnce(&Field<'_>) -> Option<T>,
     ) -> Option<Option<T>> {
-        if let Some((properties, _)) = &mut self.asked {
-            return self.at.ask(name, properties, read).map(Some);
+        if let Some(asked) = &mut self.asked {
+            return self.at.ask(name, &mut asked.properties, read).map(Some);
         }
         match self.field(name) {
             Some(field) => read(&field).map(Some),
             None => Some(None),
         }
+    }
+
+    /// Exactly one of these optional fields has to be there.
+    pub(crate) fn one_of(&mut self, names: &[&'static str]) -> Option<()> {
+        match self.given("oneOf", names)[..] {
+            [_] => Some(()),
+            [] => self.refuse(names[0], format_args!("is missing: one of {} has to be there", names.join(", "))),
+            [one, other, ..] => self.refuse(other, format_args!("is one too many beside {one}")),
+        }
+    }
+
+    /// At least one of these optional fields has to be there.
+    pub(crate) fn any_of(&mut self, names: &[&'static str]) -> Option<()> {
+        match self.given("anyOf", names).is_empty() {
+            false => Some(()),
+            true => self.refuse(names[0], format_args!("is missing: {} has to be there", names.join(" or "))),
+        }
+    }
+
+    /// Which of these there are; where only the schema is asked for, this keyword is noted instead.
+    fn given(&mut self, keyword: &str, names: &[&'static str]) -> Vec<&'static str> {
+        if let Some(asked) = &mut self.asked {
+            let each: Vec<_> = names.iter().map(|name| json!({"required": [name]})).collect();
+            // Two such demands of one kind do not meet in any command.
+            asked.keywords.insert(keyword.to_owned(), each.into());
+            return vec![names[0]];
+        }
+        names.iter().copied().filter(|name| self.object.contains_key(*name)).collect()
     }
 
     /// Notes what is wrong with a field in view of the others.
@@ -144,11 +188,11 @@ impl<'a> Field<'a> {
     pub(crate) fn object<T>(&self, read: impl FnOnce(&mut Fields<'_>) -> Option<T>) -> Option<T> {
         if self.schema.is_some() {
             let object = Map::new();
-            let mut fields =
-                Fields { object: &object, known: Vec::new(), at: self, asked: Some((Map::new(), Vec::new())) };
+            let mut fields = Fields { object: &object, known: Vec::new(), at: self, asked: Some(Asked::default()) };
             let value = read(&mut fields);
-            let (properties, required) = fields.asked.unwrap_or_default();
+            let Asked { properties, required, keywords } = fields.asked.unwrap_or_default();
             self.is(|| json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false}));
+            self.is(|| keywords.into());
             return value;
         }
         let Value::Object(object) = self.value else { return self.expected("an object") };
@@ -245,6 +289,20 @@ impl<'a> Field<'a> {
         number.as_i64().filter(|number| bounds.contains(number)).or_else(|| {
             self.refuse(format_args!("expected a whole number from {} to {}", bounds.start(), bounds.end()))
         })
+    }
+
+    /// A moment of RFC 3339, as `2026-02-28T12:00:00Z`, in the microseconds that PostgreSQL keeps.
+    pub(crate) fn instant(&self) -> Option<DateTime<Utc>> {
+        if self.is(|| json!({"type": "string", "format": "date-time"})) {
+            return None;
+        }
+        let Value::String(text) = self.value else { return self.expected("a moment as text") };
+        let years = 1970..=9999;
+        let instant = DateTime::parse_from_rfc3339(text).ok().map(|instant| instant.with_timezone(&Utc));
+        instant
+            .filter(|instant| years.contains(&instant.year()))
+            .map(|instant| instant.trunc_subsecs(6))
+            .or_else(|| self.refuse("expected a moment of RFC 3339 with its offset, as 2026-02-28T12:00:00Z"))
     }
 
     /// A date, as `2026-02-28`.

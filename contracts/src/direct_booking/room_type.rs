@@ -1,0 +1,47 @@
+//! Room types and their rooms.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    envelope::AggregateVersion,
+    id::RoomTypeId,
+    topic::{Cleanup, Topic},
+};
+
+/// The last document of each room type. Compacted: reference data.
+pub const ROOM_TYPE: Topic =
+    Topic { name: "hotel.direct-booking.room-type.v1", partitions: 1, cleanup: Cleanup::Collection };
+
+/// What can happen to a room type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RoomTypeEvent {
+    /// It was defined, with its rooms.
+    RoomTypeDefined,
+    /// Rooms were added to it.
+    RoomsAdded,
+}
+
+impl RoomTypeEvent {
+    /// The `ce_type`.
+    pub fn ty(self) -> &'static str {
+        match self {
+            Self::RoomTypeDefined => "hotel.direct-booking.RoomTypeDefined.v1",
+            Self::RoomsAdded => "hotel.direct-booking.RoomsAdded.v1",
+        }
+    }
+}
+
+/// A room type and its rooms.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RoomTypeDocument {
+    /// Its id, such as `A` or `double`.
+    pub room_type_id: RoomTypeId,
+    /// Its version.
+    pub version: AggregateVersion,
+    /// What guests are told it is.
+    pub name: String,
+    /// The numbers of its rooms, each once, in the order in which they were added.
+    pub rooms: Vec<String>,
+}
