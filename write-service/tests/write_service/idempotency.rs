@@ -245,7 +245,7 @@ async fn state(hotel: &Hotel) -> Vec<String> {
         select 'account ' || account::text from accounts.account
         union all select 'room type ' || room_type::text from direct_booking.room_type
         union all select 'night ' || room_night::text from direct_booking.room_night
-        union all select 'booking ' || (to_jsonb(booking) - 'made_at' - 'cancelled_at')::text from direct_booking.booking
+        union all select 'booking ' || (to_jsonb(booking) - '{made_at,cancelled_at,expires_at,cause_id,correlation_id,traceparent}'::text[])::text from direct_booking.booking
         union all select concat_ws(' ', aggregatetype, aggregateid, type, aggregateversion,
             payload::jsonb - 'madeAt' - 'cancelledAt') from accounts.outbox
         union all select concat_ws(' ', aggregatetype, aggregateid, type, aggregateversion,
