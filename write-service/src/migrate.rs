@@ -2,7 +2,7 @@
 
 use deadpool_postgres::PoolError;
 use telemetry::database::Database;
-use tokio_postgres::Client;
+use tokio_postgres::{Client, error::SqlState};
 
 use crate::{context::Context, contexts};
 
@@ -57,7 +57,7 @@ async fn migrate_all(client: &mut Client) -> Result<(), MigrateError> {
 async fn migrate_one(client: &mut Client, context: &Context) -> Result<(), MigrateError> {
     let schema = context.schema;
     let failed = |source: refinery::Error| MigrateError::Migration { schema, source: Box::new(source) };
-    client.batch_execute(&role(schema)).await?;
+    ensure_role(client, schema).await?;
     client.batch_execute(&format!("create schema if not exists {schema}; set search_path to {schema}")).await?;
     let report = (context.migrations)().run_async(client).await.map_err(failed)?;
     client
@@ -74,7 +74,21 @@ async fn migrate_one(client: &mut Client, context: &Context) -> Result<(), Migra
     Ok(())
 }
 
-/// Roles belong to the whole cluster, and a neighbour's migration may create the same one at the same moment.
+/// How often a role is looked for that somebody else is about to have made.
+const LOOKS: u32 = 20;
+
+/// Roles belong to the whole cluster, and a neighbour's migration may create the same one at the same moment: it can be there
+/// already, and yet not be seen for an instant.
+async fn ensure_role(client: &Client, name: &str) -> Result<(), tokio_postgres::Error> {
+    let mut looks = 0;
+    loop {
+        match client.batch_execute(&role(name)).await {
+            Err(error) if error.code() == Some(&SqlState::UNDEFINED_OBJECT) && looks < LOOKS => looks += 1,
+            done => return done,
+        }
+    }
+}
+
 fn role(name: &str) -> String {
     format!(
         "do $$ begin
