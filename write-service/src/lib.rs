@@ -34,6 +34,7 @@ mod topics;
 
 pub use context::Surroundings;
 pub use migrate::{MigrateError, migrate};
+pub use outbox::partitions::Retention;
 pub use period::{InvalidPeriod, Period};
 pub use service::serve;
 pub use settings::Settings;

@@ -1,10 +1,19 @@
 //! Creates or upgrades every context's schema, and the role that may work in it and nowhere else.
 
+use contracts::{Cleanup, Topic};
 use deadpool_postgres::PoolError;
 use telemetry::database::Database;
 use tokio_postgres::{Client, error::SqlState};
 
 use crate::{context::Context, contexts};
+
+/// What every schema has: the outbox, and the answers to commands.
+mod foundation {
+    refinery::embed_migrations!("src/migrations");
+}
+
+/// Where a schema says which of those it has.
+const FOUNDATION: &str = "foundation_migrations";
 
 /// Held during a migration, so that two at once follow each other. Any number that nobody else uses.
 const LOCK: i64 = 0x5741_5942_494c_4c01;
@@ -59,12 +68,15 @@ async fn migrate_one(client: &mut Client, context: &Context) -> Result<(), Migra
     let failed = |source: refinery::Error| MigrateError::Migration { schema, source: Box::new(source) };
     ensure_role(client, schema).await?;
     client.batch_execute(&format!("create schema if not exists {schema}; set search_path to {schema}")).await?;
+    foundation::migrations::runner().set_migration_table_name(FOUNDATION).run_async(client).await.map_err(failed)?;
     let report = (context.migrations)().run_async(client).await.map_err(failed)?;
     client
         .batch_execute(&format!(
-            "reset search_path;
+            "{};
+             reset search_path;
              grant usage on schema {schema} to {schema};
-             grant select on {schema}.refinery_schema_history to {schema}"
+             grant select on {schema}.refinery_schema_history to {schema}",
+            types(context)
         ))
         .await?;
     if !context.reactors.is_empty() {
@@ -72,6 +84,25 @@ async fn migrate_one(client: &mut Client, context: &Context) -> Result<(), Migra
     }
     tracing::info!(schema, applied = report.applied_migrations().len(), "migrated");
     Ok(())
+}
+
+/// Holds the outbox to the types that the context owns, and tombstones to those of collections: on a journal one would mean
+/// nothing. What is there already may be of a type that the contract has no more.
+fn types(context: &Context) -> String {
+    let list = |topics: &mut dyn Iterator<Item = &Topic>| {
+        topics.map(|topic| format!("'{}'", topic.name)).collect::<Vec<_>>().join(", ")
+    };
+    let own = list(&mut context.topics.iter());
+    let collections = list(&mut context.topics.iter().filter(|topic| topic.cleanup == Cleanup::Collection));
+    let collections = if collections.is_empty() { "null".to_owned() } else { collections };
+    format!(
+        "alter table outbox
+         drop constraint if exists outbox_is_of_this_context,
+         drop constraint if exists outbox_tombstone_is_of_a_collection,
+         add constraint outbox_is_of_this_context check (aggregatetype in ({own})) not valid,
+         add constraint outbox_tombstone_is_of_a_collection
+             check (payload is not null or coalesce(aggregatetype in ({collections}), false)) not valid"
+    )
 }
 
 /// How often a role is looked for that somebody else is about to have made.

@@ -17,6 +17,8 @@ const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
 impl Period {
     /// A day.
     pub const DAY: Self = Self(Duration::from_secs(24 * 3600));
+    /// A week.
+    pub const WEEK: Self = Self(Duration::from_secs(7 * 24 * 3600));
 
     /// How long that is.
     pub(crate) fn duration(self) -> Duration {

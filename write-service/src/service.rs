@@ -11,6 +11,7 @@ use crate::{
     context::{Context, Surroundings, Workshop},
     database,
     idempotency::{self, Answers},
+    outbox::partitions,
     router,
     settings::Settings,
     shell::Shell,
@@ -41,6 +42,7 @@ pub async fn serve(
         connections,
         trace_messages,
         surroundings,
+        outbox,
     } = settings;
     let surroundings = Arc::new(surroundings);
     let mut tasks = JoinSet::new();
@@ -67,9 +69,16 @@ pub async fn serve(
         };
         let there = spawn(&mut tasks, context, &intake, &shell.applied, &surroundings, &shutdown);
         let (pool, answers, stop) = (shell.pool.clone(), shell.answers.clone(), shutdown.clone());
+        let schema_is_there = there.clone();
+        tasks.spawn(async move {
+            if schema_is_there.run_until_cancelled_owned(stop.cancelled()).await.is_none() {
+                idempotency::clean(&pool, &answers, idempotency_keep, &stop).await;
+            }
+        });
+        let (pool, there, stop, outbox) = (shell.pool.clone(), there, shutdown.clone(), outbox.clone());
         tasks.spawn(async move {
             if there.run_until_cancelled_owned(stop.cancelled()).await.is_none() {
-                idempotency::clean(&pool, &answers, idempotency_keep, &stop).await;
+                partitions::keep(&pool, context.schema, &outbox, &stop).await;
             }
         });
         shells.push((context, shell));

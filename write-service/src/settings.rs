@@ -16,6 +16,7 @@ use crate::{
     clock::Clock,
     context::{Context, Surroundings},
     contexts,
+    outbox::partitions::Retention,
     period::Period,
 };
 
@@ -44,6 +45,8 @@ pub struct Settings {
     pub trace_messages: bool,
     /// What is around the contexts.
     pub surroundings: Surroundings,
+    /// For how long the outbox's rows are kept.
+    pub outbox: Retention,
 }
 
 impl Settings {
@@ -59,6 +62,7 @@ impl Settings {
             connections: 16,
             trace_messages: false,
             surroundings,
+            outbox: Retention { keep: Period::WEEK, slots: Vec::new() },
         }
     }
 }
@@ -97,6 +101,21 @@ pub struct ServeArgs {
     /// The most connections of each context to its database.
     #[arg(long, env = "DATABASE_CONNECTIONS", default_value = "16", value_name = "NUMBER")]
     database_connections: String,
+
+    /// For how long the rows of the outbox are kept at least, so that they can be published again after a replication slot or
+    /// a broker is lost. A number with s, m, h or d.
+    #[arg(long, env = "OUTBOX_KEEP", default_value = "7d", value_name = "TIME")]
+    outbox_keep: String,
+
+    /// A replication slot that has to have confirmed rows of the outbox before they are dropped; repeat it for several.
+    #[arg(
+        long = "outbox-slot",
+        env = "OUTBOX_SLOTS",
+        default_value = "waybill",
+        value_name = "NAME",
+        value_delimiter = ','
+    )]
+    outbox_slots: Vec<String>,
 
     /// Where the third party is that charges cards. Payments asks it.
     #[arg(long, env = "CARD_PROCESSOR_URL", default_value = "http://127.0.0.1:8090", value_name = "URL")]
@@ -149,6 +168,7 @@ impl ServeArgs {
             problems.add("--card-processor-url / CARD_PROCESSOR_URL", "expected a URL with http or https");
         }
         let card_wait = problems.parse::<Period>("--card-wait / CARD_WAIT", &self.card_wait);
+        let outbox_keep = problems.parse("--outbox-keep / OUTBOX_KEEP", &self.outbox_keep);
         let booking_expiry = problems.parse::<Period>("--booking-expiry / BOOKING_EXPIRY", &self.booking_expiry);
         let trace_messages = self.logs.otlp_endpoint().is_some();
         let serve = (|| {
@@ -165,6 +185,7 @@ impl ServeArgs {
                     card_wait: card_wait?.duration(),
                     booking_expiry: booking_expiry?.duration(),
                 },
+                outbox: Retention { keep: outbox_keep?, slots: self.outbox_slots },
             };
             Some(Serve { listen: listen?, settings })
         })();

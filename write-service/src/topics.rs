@@ -27,6 +27,9 @@ enum Error {
     /// Order per aggregate depends on this number: nothing here may change it.
     #[error("Kafka: topic {topic} has {found} partitions, the contract fixes {expected}: it was made by someone else")]
     Partitions { topic: String, expected: i32, found: usize },
+    /// Somebody was faster, and by which contract will be seen.
+    #[error("Kafka: topic {topic} is being made by somebody else")]
+    JustMade { topic: String },
     /// The client could not ask.
     #[error("Kafka: {0}")]
     Asking(#[from] tokio::task::JoinError),
@@ -105,9 +108,7 @@ async fn create(admin: &Admin, kafka: &Kafka, topics: &[Topic]) -> Result<(), Er
     for created in admin.create_topics(&new, &options).await? {
         match created {
             Ok(topic) => tracing::info!(topic, "created"),
-            // Somebody was faster. Another service of this kind made it by the same contract; whoever else did is found out at
-            // the next start, and by those who read and write the topic.
-            Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((topic, RDKafkaErrorCode::TopicAlreadyExists)) => return Err(Error::JustMade { topic }),
             Err((topic, code)) => return Err(Error::Refused { topic, code }),
         }
     }

@@ -13,6 +13,7 @@ mod isolation;
 mod migrations;
 mod openapi;
 mod outbox;
+mod partitions;
 mod payments;
 mod place;
 mod prefer;

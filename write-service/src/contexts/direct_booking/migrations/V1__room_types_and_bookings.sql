@@ -89,23 +89,4 @@ create table account_copy (
     open       boolean not null
 );
 
--- The first five columns are those that Debezium's outbox event router expects.
-create table outbox (
-    id               uuid primary key,
-    aggregatetype    text not null constraint outbox_is_of_this_context
-        check (aggregatetype in ('hotel.direct-booking.room-type.v1', 'hotel.direct-booking.rate-plan.v1',
-            'hotel.direct-booking.booking.v1', 'hotel.direct-booking.guest.v1', 'hotel.direct-booking.guest-card.v1')),
-    aggregateid      text not null,
-    type             text not null,
-    -- Null is a tombstone.
-    payload          json constraint outbox_payload_fits_the_broker check (octet_length(payload::text) <= 950000),
-    aggregateversion bigint not null check (aggregateversion >= 1),
-    headers          json not null,
-    createdat        timestamptz not null default now(),
-    -- What can be erased is on a topic that is compacted; on a journal a tombstone would mean nothing.
-    constraint outbox_tombstone_is_of_a_guest check (payload is not null
-        or aggregatetype in ('hotel.direct-booking.guest.v1', 'hotel.direct-booking.guest-card.v1'))
-);
-
 grant select, insert, update on room_type, rate_plan, guest, guest_card, booking, room_night, account_copy to direct_booking;
-grant insert on outbox to direct_booking;

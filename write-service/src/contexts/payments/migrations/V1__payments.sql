@@ -49,17 +49,4 @@ create table operation (
 
 create index operation_due_at on operation (due_at) where outcome is null;
 
--- The first five columns are those that Debezium's outbox event router expects.
-create table outbox (
-    id               uuid primary key,
-    aggregatetype    text not null constraint outbox_is_of_this_context check (aggregatetype = 'hotel.payments.payment.v1'),
-    aggregateid      text not null,
-    type             text not null,
-    payload          json not null constraint outbox_payload_fits_the_broker check (octet_length(payload::text) <= 950000),
-    aggregateversion bigint not null check (aggregateversion >= 1),
-    headers          json not null,
-    createdat        timestamptz not null default now()
-);
-
 grant select, insert, update on card, payment, operation to payments;
-grant insert on outbox to payments;

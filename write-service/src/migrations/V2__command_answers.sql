@@ -16,4 +16,4 @@ create table command_answer (
 -- For whoever deletes what is old.
 create index command_answer_createdat on command_answer (createdat);
 
-grant select, insert, delete on command_answer to housekeeping;
+do $$ begin execute format('grant select, insert, delete on command_answer to %I', current_schema()); end $$;

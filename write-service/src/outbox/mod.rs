@@ -4,6 +4,8 @@
 //! id is the key, its headers go along as they are. [`with_event!`] puts a change and its row into one statement, so that
 //! no change can be written without its event.
 
+pub(crate) mod partitions;
+
 use axum::body::Bytes;
 use bytes::BytesMut;
 use chrono::{DateTime, SecondsFormat, Utc};
