@@ -31,15 +31,18 @@ pub enum AccountEvent {
     AccountDetailsChanged,
     /// It was closed; nothing can be booked on it any more.
     AccountClosed,
+    /// Nothing has happened: what it is is told once more, for those who have missed it. It starts no process.
+    AccountRestated,
 }
 
 impl AccountEvent {
     /// The `ce_type`.
-    pub fn ty(self) -> &'static str {
+    pub const fn ty(self) -> &'static str {
         match self {
             Self::AccountOpened => "hotel.accounts.AccountOpened.v1",
             Self::AccountDetailsChanged => "hotel.accounts.AccountDetailsChanged.v1",
             Self::AccountClosed => "hotel.accounts.AccountClosed.v1",
+            Self::AccountRestated => "hotel.accounts.AccountRestated.v1",
         }
     }
 }
@@ -77,13 +80,16 @@ pub enum AccountStatus {
 pub enum CardEvent {
     /// It was named, or another one instead.
     CardDetailsChanged,
+    /// Nothing has happened: what it is is told once more, for those who have missed it. It starts no process.
+    CardDetailsRestated,
 }
 
 impl CardEvent {
     /// The `ce_type`.
-    pub fn ty(self) -> &'static str {
+    pub const fn ty(self) -> &'static str {
         match self {
             Self::CardDetailsChanged => "hotel.accounts.CardDetailsChanged.v1",
+            Self::CardDetailsRestated => "hotel.accounts.CardDetailsRestated.v1",
         }
     }
 }

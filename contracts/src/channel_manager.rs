@@ -35,15 +35,18 @@ pub enum SiteEvent {
     AllotmentChanged,
     /// It may sell nothing any more.
     SiteDisconnected,
+    /// Nothing has happened: what it is is told once more, for those who have missed it. It starts no process.
+    SiteRestated,
 }
 
 impl SiteEvent {
     /// The `ce_type`.
-    pub fn ty(self) -> &'static str {
+    pub const fn ty(self) -> &'static str {
         match self {
             Self::SiteConnected => "hotel.channel-manager.SiteConnected.v1",
             Self::AllotmentChanged => "hotel.channel-manager.AllotmentChanged.v1",
             Self::SiteDisconnected => "hotel.channel-manager.SiteDisconnected.v1",
+            Self::SiteRestated => "hotel.channel-manager.SiteRestated.v1",
         }
     }
 }
@@ -99,17 +102,20 @@ pub enum SiteBookingEvent {
     SiteBookingCancellationReceived,
     /// It is cancelled, by whomever, and the room free again.
     SiteBookingCancelled,
+    /// Nothing has happened: what it is is told once more, for those who have missed it. It starts no process.
+    SiteBookingRestated,
 }
 
 impl SiteBookingEvent {
     /// The `ce_type`.
-    pub fn ty(self) -> &'static str {
+    pub const fn ty(self) -> &'static str {
         match self {
             Self::SiteBookingReceived => "hotel.channel-manager.SiteBookingReceived.v1",
             Self::SiteBookingAccepted => "hotel.channel-manager.SiteBookingAccepted.v1",
             Self::SiteBookingRejected => "hotel.channel-manager.SiteBookingRejected.v1",
             Self::SiteBookingCancellationReceived => "hotel.channel-manager.SiteBookingCancellationReceived.v1",
             Self::SiteBookingCancelled => "hotel.channel-manager.SiteBookingCancelled.v1",
+            Self::SiteBookingRestated => "hotel.channel-manager.SiteBookingRestated.v1",
         }
     }
 }

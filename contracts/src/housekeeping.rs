@@ -31,16 +31,19 @@ pub enum TaskEvent {
     TaskCompleted,
     /// It need not be done any more.
     TaskCancelled,
+    /// Nothing has happened: what it is is told once more, for those who have missed it. It starts no process.
+    TaskRestated,
 }
 
 impl TaskEvent {
     /// The `ce_type`.
-    pub fn ty(self) -> &'static str {
+    pub const fn ty(self) -> &'static str {
         match self {
             Self::TaskScheduled => "hotel.housekeeping.TaskScheduled.v1",
             Self::TaskChanged => "hotel.housekeeping.TaskChanged.v1",
             Self::TaskCompleted => "hotel.housekeeping.TaskCompleted.v1",
             Self::TaskCancelled => "hotel.housekeeping.TaskCancelled.v1",
+            Self::TaskRestated => "hotel.housekeeping.TaskRestated.v1",
         }
     }
 }

@@ -40,11 +40,13 @@ pub enum PaymentEvent {
     PaymentRefunded,
     /// The booking was cancelled before anything was charged.
     PaymentCancelled,
+    /// Nothing has happened: what it is is told once more, for those who have missed it. It starts no process.
+    PaymentRestated,
 }
 
 impl PaymentEvent {
     /// The `ce_type`.
-    pub fn ty(self) -> &'static str {
+    pub const fn ty(self) -> &'static str {
         match self {
             Self::PaymentRequested => "hotel.payments.PaymentRequested.v1",
             Self::CardDeclined => "hotel.payments.CardDeclined.v1",
@@ -54,6 +56,7 @@ impl PaymentEvent {
             Self::RefundRequested => "hotel.payments.RefundRequested.v1",
             Self::PaymentRefunded => "hotel.payments.PaymentRefunded.v1",
             Self::PaymentCancelled => "hotel.payments.PaymentCancelled.v1",
+            Self::PaymentRestated => "hotel.payments.PaymentRestated.v1",
         }
     }
 }

@@ -10,7 +10,7 @@ use refinery::Runner;
 use reqwest::Url;
 use telemetry::CancellationToken;
 
-use crate::{read_after::Copy, routes::Routes};
+use crate::{outbox::restate::Aggregate, read_after::Copy, routes::Routes};
 
 /// A context: all that the service needs to know of it in order to run it.
 pub struct Context {
@@ -26,6 +26,8 @@ pub struct Context {
     pub(crate) migrations: fn() -> Runner,
     /// Its routes, below its name.
     pub(crate) routes: fn() -> Routes,
+    /// What it can tell again.
+    pub(crate) aggregates: &'static [Aggregate],
     /// Its copies of other contexts' aggregates, for commands to wait for.
     pub(crate) copies: &'static [Copy],
     /// Its reactions to the events of other contexts.

@@ -6,7 +6,11 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use telemetry::{database, health::Health, logs, metrics::Metrics, settings, shutdown};
 use tokio::net::TcpListener;
-use write_service::settings::{MigrateArgs, Serve, ServeArgs};
+use write_service::{
+    Selection,
+    context::Context,
+    settings::{MigrateArgs, RepublishArgs, Serve, ServeArgs},
+};
 
 /// The hotel's contexts: commands over HTTP, one transaction for state and event.
 #[derive(Parser)]
@@ -21,6 +25,8 @@ struct Line {
 enum Action {
     /// Runs contexts until SIGTERM.
     Serve(ServeArgs),
+    /// Tells aggregates again as they are, for readers that start late or have lost what they had, then exits.
+    Republish(RepublishArgs),
     /// Creates or upgrades the contexts' schemas and roles, then exits.
     Migrate(MigrateArgs),
 }
@@ -32,6 +38,13 @@ async fn main() -> anyhow::Result<ExitCode> {
             let log_args = args.logs.clone();
             match args.check() {
                 Ok(serve) => run(serve, &log_args).await,
+                Err(problems) => Ok(settings::refuse(&problems)),
+            }
+        }
+        Action::Republish(args) => {
+            let log_args = args.logs.clone();
+            match args.check() {
+                Ok((contexts, selection)) => republish(contexts, &selection, &log_args).await,
                 Err(problems) => Ok(settings::refuse(&problems)),
             }
         }
@@ -49,6 +62,21 @@ async fn run(serve: Serve, log_args: &logs::LogArgs) -> anyhow::Result<ExitCode>
         TcpListener::bind(serve.listen).await.with_context(|| format!("cannot listen on {}", serve.listen))?;
     tracing::info!(address = %listener.local_addr()?, "listening");
     write_service::serve(serve.settings, listener, Health::new(), Metrics::new(), shutdown).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn republish(
+    contexts: Vec<(&'static Context, database::Database)>,
+    selection: &Selection,
+    log_args: &logs::LogArgs,
+) -> anyhow::Result<ExitCode> {
+    let _guard = logs::init("write-service", log_args).map_err(anyhow::Error::from_boxed)?;
+    for (context, database) in contexts {
+        write_service::republish(context, &database, selection, |topic, count| {
+            tracing::info!(topic, count, "told again")
+        })
+        .await?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -18,6 +18,7 @@ use crate::{
     contexts,
     outbox::partitions::Retention,
     period::Period,
+    republish::Selection,
 };
 
 const READ_AFTER_TIMEOUT: &str = "--read-after-timeout-ms / READ_AFTER_TIMEOUT_MS";
@@ -156,7 +157,7 @@ impl ServeArgs {
         self.logs.check(&mut problems);
         let listen = problems.parse("--listen / LISTEN", &self.listen);
         let clock = problems.parse("--clock / CLOCK", &self.clock);
-        let contexts = self.databases(&mut problems);
+        let contexts = databases(&self.contexts, self.database_url.as_deref(), &self.own, &mut problems);
         let kafka = self.kafka.check(&mut problems);
         let timeout = bounded(READ_AFTER_TIMEOUT, &self.read_after_timeout_ms, 0..=LONGEST_WAIT_MS, &mut problems);
         let connections = bounded(CONNECTIONS, &self.database_connections, 1..=1_000, &mut problems);
@@ -191,27 +192,89 @@ impl ServeArgs {
         })();
         problems.finish(serve)
     }
+}
 
-    /// The chosen contexts, each with its database.
-    fn databases(&self, problems: &mut Problems) -> Vec<(&'static Context, Database)> {
-        const SHARED: &str = "--database-url / DATABASE_URL";
-        // Checked once, and also when no context uses it. An empty variable is an unset one.
-        let given = self.database_url.as_deref().filter(|url| !url.is_empty());
-        let shared = given.map(|url| Database::check(SHARED, Some(url), problems));
-        let mut databases = Vec::new();
-        for context in chosen(&self.contexts, problems) {
-            let (flag, variable) = (context.database_url.flag, context.database_url.variable);
-            let database = match (self.own.url(context), &shared) {
-                (Some(url), _) => Database::check(&format!("--{flag} / {variable}"), Some(url), problems),
-                (None, Some(shared)) => shared.clone(),
-                (None, None) => {
-                    problems.add(&format!("{SHARED} (or --{flag} / {variable})"), "is required");
-                    None
-                }
-            };
-            databases.extend(database.map(|database| (context, database)));
+/// The chosen contexts, each with its database.
+fn databases(
+    contexts: &[String],
+    shared: Option<&str>,
+    own: &OwnDatabases,
+    problems: &mut Problems,
+) -> Vec<(&'static Context, Database)> {
+    const SHARED: &str = "--database-url / DATABASE_URL";
+    // Checked once, and also when no context uses it. An empty variable is an unset one.
+    let given = shared.filter(|url| !url.is_empty());
+    let shared = given.map(|url| Database::check(SHARED, Some(url), problems));
+    let mut databases = Vec::new();
+    for context in chosen(contexts, problems) {
+        let (flag, variable) = (context.database_url.flag, context.database_url.variable);
+        let database = match (own.url(context), &shared) {
+            (Some(url), _) => Database::check(&format!("--{flag} / {variable}"), Some(url), problems),
+            (None, Some(shared)) => shared.clone(),
+            (None, None) => {
+                problems.add(&format!("{SHARED} (or --{flag} / {variable})"), "is required");
+                None
+            }
+        };
+        databases.extend(database.map(|database| (context, database)));
+    }
+    databases
+}
+
+/// `write-service republish`.
+#[derive(Clone, Debug, Args)]
+pub struct RepublishArgs {
+    /// The database of every context that has none of its own.
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    database_url: Option<String>,
+
+    #[command(flatten)]
+    own: OwnDatabases,
+
+    /// A context whose aggregates are told again; repeat it for several. All, unless given.
+    #[arg(long = "context", value_name = "NAME", value_delimiter = ',')]
+    contexts: Vec<String>,
+
+    /// The aggregates of this topic alone, such as hotel.accounts.account.v1.
+    #[arg(long, value_name = "TOPIC")]
+    topic: Option<String>,
+
+    /// The aggregate of this id alone; with --topic.
+    #[arg(long, value_name = "ID", requires = "topic")]
+    id: Option<String>,
+
+    /// Raise each version by so many first: after a restore from a backup, by more than any aggregate can have been changed since.
+    /// Readers take only higher versions than they have.
+    #[arg(long, value_name = "NUMBER", default_value = "0")]
+    raise_version: String,
+
+    /// Logs and traces.
+    #[command(flatten)]
+    pub logs: LogArgs,
+}
+
+/// The most that versions are raised by.
+const HIGHEST_RAISE: u64 = 1_000_000;
+
+impl RepublishArgs {
+    /// Checks all flags.
+    ///
+    /// # Errors
+    /// With every problem that was found.
+    pub fn check(self) -> Result<(Vec<(&'static Context, Database)>, Selection), Problems> {
+        let mut problems = Problems::new();
+        self.logs.check(&mut problems);
+        let contexts = databases(&self.contexts, self.database_url.as_deref(), &self.own, &mut problems);
+        let raise = bounded("--raise-version", &self.raise_version, 0..=HIGHEST_RAISE, &mut problems);
+        if let Some(topic) = &self.topic
+            && !contracts::topics().any(|known| known.name == topic)
+        {
+            problems.add("--topic", format!("{topic:?} is no topic of a context"));
         }
-        databases
+        let selected = raise.and_then(|raise| {
+            Some((contexts, Selection { topic: self.topic, id: self.id, raise_version: i64::try_from(raise).ok()? }))
+        });
+        problems.finish(selected)
     }
 }
 

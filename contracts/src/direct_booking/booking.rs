@@ -36,11 +36,13 @@ pub enum BookingEvent {
     GuestCheckedIn,
     /// The guest has left; the nights that were left are free again.
     GuestCheckedOut,
+    /// Nothing has happened: what it is is told once more, for those who have missed it. It starts no process.
+    BookingRestated,
 }
 
 impl BookingEvent {
     /// The `ce_type`.
-    pub fn ty(self) -> &'static str {
+    pub const fn ty(self) -> &'static str {
         match self {
             Self::BookingMadeOnAccount => "hotel.direct-booking.BookingMadeOnAccount.v1",
             Self::BookingMadeByGuest => "hotel.direct-booking.BookingMadeByGuest.v1",
@@ -51,6 +53,7 @@ impl BookingEvent {
             Self::BookingExpired => "hotel.direct-booking.BookingExpired.v1",
             Self::GuestCheckedIn => "hotel.direct-booking.GuestCheckedIn.v1",
             Self::GuestCheckedOut => "hotel.direct-booking.GuestCheckedOut.v1",
+            Self::BookingRestated => "hotel.direct-booking.BookingRestated.v1",
         }
     }
 }

@@ -23,14 +23,17 @@ pub enum GuestEvent {
     GuestRegistered,
     /// All that was known of the guest is gone: a tombstone.
     GuestErased,
+    /// Nothing has happened: what is known is told once more, for those who have missed it. It starts no process.
+    GuestRestated,
 }
 
 impl GuestEvent {
     /// The `ce_type`.
-    pub fn ty(self) -> &'static str {
+    pub const fn ty(self) -> &'static str {
         match self {
             Self::GuestRegistered => "hotel.direct-booking.GuestRegistered.v1",
             Self::GuestErased => "hotel.direct-booking.GuestErased.v1",
+            Self::GuestRestated => "hotel.direct-booking.GuestRestated.v1",
         }
     }
 }
@@ -56,14 +59,17 @@ pub enum GuestCardEvent {
     GuestCardChanged,
     /// It is forgotten: a tombstone.
     GuestCardErased,
+    /// Nothing has happened: what it is is told once more, for those who have missed it. It starts no process.
+    GuestCardRestated,
 }
 
 impl GuestCardEvent {
     /// The `ce_type`.
-    pub fn ty(self) -> &'static str {
+    pub const fn ty(self) -> &'static str {
         match self {
             Self::GuestCardChanged => "hotel.direct-booking.GuestCardChanged.v1",
             Self::GuestCardErased => "hotel.direct-booking.GuestCardErased.v1",
+            Self::GuestCardRestated => "hotel.direct-booking.GuestCardRestated.v1",
         }
     }
 }

@@ -22,14 +22,17 @@ pub enum RatePlanEvent {
     RatePlanDefined,
     /// Its price changed, or how long that is valid.
     RatePlanRepriced,
+    /// Nothing has happened: what it is is told once more, for those who have missed it. It starts no process.
+    RatePlanRestated,
 }
 
 impl RatePlanEvent {
     /// The `ce_type`.
-    pub fn ty(self) -> &'static str {
+    pub const fn ty(self) -> &'static str {
         match self {
             Self::RatePlanDefined => "hotel.direct-booking.RatePlanDefined.v1",
             Self::RatePlanRepriced => "hotel.direct-booking.RatePlanRepriced.v1",
+            Self::RatePlanRestated => "hotel.direct-booking.RatePlanRestated.v1",
         }
     }
 }

@@ -20,14 +20,17 @@ pub enum RoomTypeEvent {
     RoomTypeDefined,
     /// Rooms were added to it.
     RoomsAdded,
+    /// Nothing has happened: what it is is told once more, for those who have missed it. It starts no process.
+    RoomTypeRestated,
 }
 
 impl RoomTypeEvent {
     /// The `ce_type`.
-    pub fn ty(self) -> &'static str {
+    pub const fn ty(self) -> &'static str {
         match self {
             Self::RoomTypeDefined => "hotel.direct-booking.RoomTypeDefined.v1",
             Self::RoomsAdded => "hotel.direct-booking.RoomsAdded.v1",
+            Self::RoomTypeRestated => "hotel.direct-booking.RoomTypeRestated.v1",
         }
     }
 }

@@ -5,6 +5,7 @@
 //! no change can be written without its event.
 
 pub(crate) mod partitions;
+pub(crate) mod restate;
 
 use axum::body::Bytes;
 use bytes::BytesMut;

@@ -19,5 +19,6 @@ mod place;
 mod prefer;
 mod rate_plans;
 mod read_after;
+mod republish;
 mod startup;
 mod stays;

@@ -3,6 +3,7 @@
 mod documents;
 mod domain;
 mod http;
+mod restate;
 mod store;
 
 mod embedded {
@@ -19,6 +20,7 @@ pub(crate) static CONTEXT: Context = Context {
     topics: contracts::accounts::TOPICS,
     migrations: embedded::migrations::runner,
     routes: http::routes,
+    aggregates: restate::ALL,
     copies: &[],
     reactors: &[],
     workers: &[],

@@ -110,7 +110,7 @@ pub(crate) async fn change_card(
     Ok(entry.recorded())
 }
 
-fn account(row: &Row) -> Result<Account, database::Error> {
+pub(crate) fn account(row: &Row) -> Result<Account, database::Error> {
     let open: bool = row.try_get("open")?;
     Ok(Account {
         id: read::<AccountId, String>(row, "account_id")?,

@@ -4,6 +4,7 @@ mod documents;
 mod domain;
 mod http;
 mod reactors;
+mod restate;
 mod store;
 mod worker;
 
@@ -23,6 +24,7 @@ pub(crate) static CONTEXT: Context = Context {
     topics: contracts::direct_booking::TOPICS,
     migrations: embedded::migrations::runner,
     routes: http::routes,
+    aggregates: restate::ALL,
     copies: reactors::COPIES,
     reactors: reactors::ALL,
     workers: &[|workshop, shutdown| worker::run(workshop, shutdown).boxed()],

@@ -17,6 +17,7 @@ pub(crate) static CONTEXT: Context = Context {
     topics: contracts::housekeeping::TOPICS,
     migrations: embedded::migrations::runner,
     routes: Routes::new,
+    aggregates: &[],
     copies: &[],
     reactors: &[],
     workers: &[],

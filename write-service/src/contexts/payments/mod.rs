@@ -14,6 +14,7 @@ mod operations;
 mod payer;
 mod processor;
 mod reactors;
+mod restate;
 mod store;
 mod worker;
 
@@ -33,6 +34,7 @@ pub(crate) static CONTEXT: Context = Context {
     topics: contracts::payments::TOPICS,
     migrations: embedded::migrations::runner,
     routes: http::routes,
+    aggregates: restate::ALL,
     copies: &[],
     reactors: reactors::ALL,
     workers: &[|workshop, shutdown| worker::run(workshop, shutdown).boxed()],

@@ -169,7 +169,7 @@ pub(crate) async fn waits_that_are_over(
     Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
 }
 
-fn stored(row: &Row) -> Result<Stored, database::Error> {
+pub(crate) fn stored(row: &Row) -> Result<Stored, database::Error> {
     let currency = read::<Currency, String>(row, "currency")?;
     let payment = Payment {
         booking_id: read::<BookingId, String>(row, "booking_id")?,

@@ -106,7 +106,7 @@ async fn erase_card(transaction: &impl GenericClient, id: &GuestId, cause: &Caus
     Ok(())
 }
 
-fn guest(row: &Row) -> Result<Guest, database::Error> {
+pub(crate) fn guest(row: &Row) -> Result<Guest, database::Error> {
     Ok(Guest {
         id: read::<GuestId, String>(row, "guest_id")?,
         version: read::<AggregateVersion, i64>(row, "version")?,

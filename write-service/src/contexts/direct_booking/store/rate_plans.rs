@@ -92,7 +92,7 @@ pub(crate) async fn reprice(
     Ok(entry.recorded())
 }
 
-fn rate_plan(row: &Row) -> Result<RatePlan, database::Error> {
+pub(crate) fn rate_plan(row: &Row) -> Result<RatePlan, database::Error> {
     let currency = read_column::<Currency, String>(row, "currency")?;
     Ok(RatePlan {
         id: read_column::<RatePlanId, String>(row, "rate_plan_id")?,

@@ -70,7 +70,7 @@ pub(crate) async fn add_rooms(
     Ok(entry.recorded())
 }
 
-fn room_type(row: &Row) -> Result<RoomType, database::Error> {
+pub(crate) fn room_type(row: &Row) -> Result<RoomType, database::Error> {
     Ok(RoomType {
         id: read::<RoomTypeId, String>(row, "room_type_id")?,
         version: read::<AggregateVersion, i64>(row, "version")?,

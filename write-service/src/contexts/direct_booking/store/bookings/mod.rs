@@ -5,7 +5,7 @@
 
 mod channel;
 mod make;
-mod row;
+pub(crate) mod row;
 
 use std::collections::BTreeMap;
 

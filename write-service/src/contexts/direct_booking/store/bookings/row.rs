@@ -90,7 +90,7 @@ impl<'a> New<'a> {
     }
 }
 
-pub(super) fn booking(row: &Row) -> Result<Booking, database::Error> {
+pub(crate) fn booking(row: &Row) -> Result<Booking, database::Error> {
     let stay = Stay::new(row.try_get("check_in")?, row.try_get("check_out")?)
         .map_err(|error| database::Error::Unreadable { column: "check_out", reason: error.to_string() })?;
     let currency = read::<Currency, String>(row, "currency")?;
