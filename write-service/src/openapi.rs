@@ -12,7 +12,7 @@ use schemars::{
 };
 use serde_json::{Map, Value, json};
 
-use crate::{body::Presence, context::Context, problem, routes::Operation};
+use crate::{access, body::Presence, context::Context, problem, routes::Operation};
 
 /// The page: it loads nothing but the document beside it.
 const PAGE: &str = include_str!("openapi/page.html");
@@ -22,8 +22,8 @@ const POLICY: &str = "default-src 'none'; connect-src 'self'; script-src 'unsafe
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// The document's and the page's routes.
-pub(crate) fn routes(operations: &[(&Context, Operation)]) -> Router {
-    let document = document(operations).to_string();
+pub(crate) fn routes(operations: &[(&Context, Operation)], asks_for_tokens: bool) -> Router {
+    let document = document(operations, asks_for_tokens).to_string();
     let json = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
     let policy = [(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY))];
     Router::new()
@@ -31,7 +31,7 @@ pub(crate) fn routes(operations: &[(&Context, Operation)]) -> Router {
         .route("/docs", get(async move || (policy, Html(PAGE)).into_response()))
 }
 
-fn document(operations: &[(&Context, Operation)]) -> Value {
+fn document(operations: &[(&Context, Operation)], asks_for_tokens: bool) -> Value {
     // The contract of what is written: a field that a reader may miss is there all the same.
     let mut settings = SchemaSettings::draft2020_12();
     settings.definitions_path = "/components/schemas".into();
@@ -41,9 +41,14 @@ fn document(operations: &[(&Context, Operation)]) -> Value {
     for (context, operation) in operations {
         let path = paths.entry(format!("/{}{}", context.name, operation.path)).or_insert_with(|| json!({}));
         path[operation.method.as_str().to_ascii_lowercase()] = describe(context, operation, &mut schemas);
+        if asks_for_tokens {
+            guard(context, operation, &mut path[operation.method.as_str().to_ascii_lowercase()]);
+        }
     }
     let mut components = schemas.take_definitions(true);
     components.insert("Problem".to_owned(), problem());
+    let bearer = json!({"type": "http", "scheme": "bearer", "bearerFormat": "JWT"});
+    let schemes = if asks_for_tokens { json!({"bearer": bearer}) } else { json!({}) };
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -53,7 +58,7 @@ fn document(operations: &[(&Context, Operation)]) -> Value {
         },
         "servers": [{"url": "/"}],
         "paths": paths,
-        "components": {"schemas": components},
+        "components": {"schemas": components, "securitySchemes": schemes},
     })
 }
 
@@ -98,6 +103,19 @@ fn describe(context: &Context, operation: &Operation, schemas: &mut SchemaGenera
         });
     }
     described
+}
+
+/// Says which token an operation needs, and what is answered to another.
+fn guard(context: &Context, operation: &Operation, described: &mut Value) {
+    described["security"] = json!([{"bearer": [access::scope(context.name, &operation.method)]}]);
+    for (status, description) in
+        [("401", "There is no token, or it is not good here."), ("403", "Its scopes do not allow it.")]
+    {
+        let challenge = json!({"description": "Why, by RFC 6750.", "required": true, "schema": {"type": "string"}});
+        let content = json!({problem::MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}});
+        described["responses"][status] =
+            json!({"description": description, "headers": {"WWW-Authenticate": challenge}, "content": content});
+    }
 }
 
 const KEY: &str = "Your name for this command, such as a new UUID: 1 to 255 visible characters, in quotes or without. Sent again \

@@ -2,8 +2,9 @@
 
 use std::convert::Infallible;
 
+use auth::Denied;
 use axum::{
-    http::{StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
@@ -22,6 +23,7 @@ pub(crate) struct Problem {
     detail: String,
     errors: Vec<Invalid>,
     retry_after: Option<u32>,
+    challenge: Option<HeaderValue>,
 }
 
 /// One field that cannot be accepted.
@@ -47,7 +49,7 @@ struct Body<'a> {
 impl Problem {
     /// A problem whose type is `/problems/{slug}`.
     pub(crate) fn new(status: StatusCode, slug: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, slug, title, detail: detail.into(), errors: Vec::new(), retry_after: None }
+        Self { status, slug, title, detail: detail.into(), errors: Vec::new(), retry_after: None, challenge: None }
     }
 
     /// The command contradicts the state of things.
@@ -93,6 +95,20 @@ impl Problem {
     }
 }
 
+impl From<Denied> for Problem {
+    fn from(denied: Denied) -> Self {
+        let (slug, title) = match &denied {
+            Denied::Missing => ("unauthenticated", "Unauthenticated"),
+            Denied::Malformed(_) => ("invalid-header", "Invalid header"),
+            Denied::Invalid(_) => ("invalid-token", "Invalid token"),
+            Denied::Insufficient(_) => ("insufficient-scope", "Insufficient scope"),
+            Denied::Unavailable => return Self::unavailable(format!("Sorry: {denied}.")),
+        };
+        let challenge = denied.challenge();
+        Self { challenge, ..Self::new(denied.status(), slug, title, format!("Not done: {denied}.")) }
+    }
+}
+
 impl From<Problem> for Answer {
     fn from(problem: Problem) -> Self {
         let body = Body {
@@ -105,6 +121,9 @@ impl From<Problem> for Answer {
         // Text and a number can always be written.
         let body = serde_json::to_vec(&body).unwrap_or_default();
         let mut answer = Self::new(problem.status, MEDIA_TYPE, body);
+        if let Some(challenge) = problem.challenge {
+            answer.headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
         if let Some(seconds) = problem.retry_after {
             answer.headers.insert(header::RETRY_AFTER, seconds.into());
         }

@@ -1,7 +1,8 @@
 //! All routes, and what holds for every one of them: a trace, a time limit, and problem details whatever goes wrong.
 
-use std::{any::Any, time::Duration};
+use std::{any::Any, sync::Arc, time::Duration};
 
+use auth::Auth;
 use axum::{
     Router,
     extract::{DefaultBodyLimit, Request},
@@ -11,21 +12,37 @@ use axum::{
 };
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::{body, context::Context, openapi, problem::Problem, shell::Shell};
+use crate::{
+    access::{self, Access},
+    body,
+    context::Context,
+    openapi,
+    problem::Problem,
+    shell::Shell,
+};
 
 /// How long a request may take.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
 
 /// The routes of these contexts, each below its name, beside the operator's.
-pub(crate) fn compose(contexts: impl IntoIterator<Item = (&'static Context, Shell)>, operators: Router) -> Router {
+pub(crate) fn compose(
+    contexts: impl IntoIterator<Item = (&'static Context, Shell)>,
+    auth: Option<&Arc<Auth>>,
+    operators: Router,
+) -> Router {
     let mut router = operators;
     let mut operations = Vec::new();
     for (context, shell) in contexts {
         let routes = (context.routes)();
+        if routes.operations.is_empty() {
+            continue;
+        }
         operations.extend(routes.operations.into_iter().map(|operation| (context, operation)));
-        router = router.nest(&format!("/{}", context.name), routes.router.with_state(shell));
+        let access = Access { auth: auth.cloned(), context: context.name };
+        let guarded = routes.router.route_layer(middleware::from_fn_with_state(access, access::guard));
+        router = router.nest(&format!("/{}", context.name), guarded.with_state(shell));
     }
-    finish(router.merge(openapi::routes(&operations)))
+    finish(router.merge(openapi::routes(&operations, auth.is_some())))
 }
 
 fn finish(router: Router) -> Router {

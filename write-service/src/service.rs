@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use auth::Auth;
 use contracts::Topic;
 use inbox::{Applied, Intake};
 use telemetry::{CancellationToken, admin, health::Health, metrics::Metrics};
@@ -43,6 +44,7 @@ pub async fn serve(
         trace_messages,
         surroundings,
         outbox,
+        auth,
     } = settings;
     let surroundings = Arc::new(surroundings);
     let mut tasks = JoinSet::new();
@@ -88,7 +90,16 @@ pub async fn serve(
     let (part, stop) = (health.part("topics"), shutdown.clone());
     tasks.spawn(async move { topics::ensure(&kafka, &owned, &part, &stop).await });
 
-    let router = router::compose(shells, admin::router(health, metrics));
+    let auth = auth.map(Auth::new).transpose()?.map(Arc::new);
+    match auth.clone() {
+        Some(auth) => {
+            let (part, stop) = (health.part("auth"), shutdown.clone());
+            tasks.spawn(async move { auth.keep_keys(&part, &stop).await });
+        }
+        None => tracing::warn!("no tokens are asked for: whoever reaches this service may do everything"),
+    }
+
+    let router = router::compose(shells, auth.as_ref(), admin::router(health, metrics));
     let served = telemetry::http::serve(listener, router, shutdown.clone()).await;
     // A listener that failed ends the rest too.
     shutdown.cancel();

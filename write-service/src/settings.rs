@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
 
+use auth::{AuthArgs, AuthSettings};
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 use telemetry::{
     database::Database,
@@ -48,6 +49,8 @@ pub struct Settings {
     pub surroundings: Surroundings,
     /// For how long the outbox's rows are kept.
     pub outbox: Retention,
+    /// Whose tokens are good; none: nobody needs one.
+    pub auth: Option<AuthSettings>,
 }
 
 impl Settings {
@@ -64,6 +67,7 @@ impl Settings {
             trace_messages: false,
             surroundings,
             outbox: Retention { keep: Period::WEEK, slots: Vec::new() },
+            auth: None,
         }
     }
 }
@@ -132,6 +136,9 @@ pub struct ServeArgs {
     booking_expiry: String,
 
     #[command(flatten)]
+    auth: AuthArgs,
+
+    #[command(flatten)]
     kafka: KafkaArgs,
 
     /// Logs and traces.
@@ -169,6 +176,7 @@ impl ServeArgs {
             problems.add("--card-processor-url / CARD_PROCESSOR_URL", "expected a URL with http or https");
         }
         let card_wait = problems.parse::<Period>("--card-wait / CARD_WAIT", &self.card_wait);
+        let auth = self.auth.check(&mut problems);
         let outbox_keep = problems.parse("--outbox-keep / OUTBOX_KEEP", &self.outbox_keep);
         let booking_expiry = problems.parse::<Period>("--booking-expiry / BOOKING_EXPIRY", &self.booking_expiry);
         let trace_messages = self.logs.otlp_endpoint().is_some();
@@ -187,6 +195,7 @@ impl ServeArgs {
                     booking_expiry: booking_expiry?.duration(),
                 },
                 outbox: Retention { keep: outbox_keep?, slots: self.outbox_slots },
+                auth: auth?,
             };
             Some(Serve { listen: listen?, settings })
         })();

@@ -5,7 +5,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::key::Key;
-use crate::problem::Problem;
+use crate::{access::Caller, problem::Problem};
 
 /// Whose key it is, and for what: two callers, or two paths, may use the same key.
 #[derive(Clone, Debug)]
@@ -38,9 +38,9 @@ impl Scope {
     }
 }
 
-/// Who sends a request. There is no authentication yet, so everybody is the same; with it, this is the token's subject.
-fn caller(_: &Parts) -> String {
-    "anonymous".to_owned()
+/// Who sends a request: its token's subject. Where no tokens are asked for, everybody is the same.
+fn caller(parts: &Parts) -> String {
+    parts.extensions.get::<Caller>().map_or_else(|| "anonymous".to_owned(), |caller| caller.0.clone())
 }
 
 /// A hash of a command's body, whatever the blanks in it and the order of its fields.
