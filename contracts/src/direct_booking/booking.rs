@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    contract::events,
     envelope::AggregateVersion,
     id::{AccountId, BookingId, GuestId, RatePlanId, RoomTypeId, SiteId},
     money::Money,
@@ -38,22 +39,18 @@ pub enum BookingEvent {
     GuestCheckedOut,
 }
 
-impl BookingEvent {
-    /// The `ce_type`.
-    pub fn ty(self) -> &'static str {
-        match self {
-            Self::BookingMadeOnAccount => "hotel.direct-booking.BookingMadeOnAccount.v1",
-            Self::BookingMadeByGuest => "hotel.direct-booking.BookingMadeByGuest.v1",
-            Self::BookingMadeThroughChannel => "hotel.direct-booking.BookingMadeThroughChannel.v1",
-            Self::BookingConfirmed => "hotel.direct-booking.BookingConfirmed.v1",
-            Self::BookingRejected => "hotel.direct-booking.BookingRejected.v1",
-            Self::BookingCancelled => "hotel.direct-booking.BookingCancelled.v1",
-            Self::BookingExpired => "hotel.direct-booking.BookingExpired.v1",
-            Self::GuestCheckedIn => "hotel.direct-booking.GuestCheckedIn.v1",
-            Self::GuestCheckedOut => "hotel.direct-booking.GuestCheckedOut.v1",
-        }
-    }
-}
+events!(
+    BookingEvent:
+    BookingMadeOnAccount "hotel.direct-booking.BookingMadeOnAccount.v1",
+    BookingMadeByGuest "hotel.direct-booking.BookingMadeByGuest.v1",
+    BookingMadeThroughChannel "hotel.direct-booking.BookingMadeThroughChannel.v1",
+    BookingConfirmed "hotel.direct-booking.BookingConfirmed.v1",
+    BookingRejected "hotel.direct-booking.BookingRejected.v1",
+    BookingCancelled "hotel.direct-booking.BookingCancelled.v1",
+    BookingExpired "hotel.direct-booking.BookingExpired.v1",
+    GuestCheckedIn "hotel.direct-booking.GuestCheckedIn.v1",
+    GuestCheckedOut "hotel.direct-booking.GuestCheckedOut.v1",
+);
 
 /// A booking.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    contract::events,
     envelope::AggregateVersion,
     id::RoomTypeId,
     topic::{Cleanup, Topic},
@@ -22,15 +23,11 @@ pub enum RoomTypeEvent {
     RoomsAdded,
 }
 
-impl RoomTypeEvent {
-    /// The `ce_type`.
-    pub fn ty(self) -> &'static str {
-        match self {
-            Self::RoomTypeDefined => "hotel.direct-booking.RoomTypeDefined.v1",
-            Self::RoomsAdded => "hotel.direct-booking.RoomsAdded.v1",
-        }
-    }
-}
+events!(
+    RoomTypeEvent:
+    RoomTypeDefined "hotel.direct-booking.RoomTypeDefined.v1",
+    RoomsAdded "hotel.direct-booking.RoomsAdded.v1",
+);
 
 /// A room type and its rooms.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
