@@ -6,6 +6,7 @@
 
 pub mod accounts;
 pub mod channel_manager;
+pub mod compatibility;
 pub mod contract;
 pub mod direct_booking;
 pub mod envelope;
@@ -14,6 +15,7 @@ pub mod id;
 pub mod money;
 pub mod payments;
 pub mod read_after;
+pub mod readers;
 pub mod topic;
 pub mod word;
 

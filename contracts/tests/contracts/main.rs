@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod compatibility;
 mod files;
+mod gate;
 mod registry;
 mod samples;
 mod schemas;
