@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    contract::{Contract, events, topics},
     envelope::AggregateVersion,
     id::AccountId,
     topic::{Cleanup, Topic},
@@ -20,7 +21,13 @@ pub const ACCOUNT: Topic = Topic { name: "hotel.accounts.account.v1", partitions
 pub const CARD: Topic = Topic { name: "hotel.accounts.card-details.v1", partitions: 4, cleanup: Cleanup::Collection };
 
 /// Every topic of this context.
-pub const TOPICS: &[Topic] = &[ACCOUNT, CARD];
+pub const TOPICS: &[Topic] = &topics::<{ CONTRACTS.len() }>(CONTRACTS);
+
+/// What this context publishes.
+pub const CONTRACTS: &[Contract] = &[
+    Contract::of::<AccountDocument>(SOURCE, ACCOUNT, AccountEvent::TYPES),
+    Contract::of::<CardDocument>(SOURCE, CARD, CardEvent::TYPES).read_only_by(&["payments"]),
+];
 
 /// What can happen to an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,17 +42,13 @@ pub enum AccountEvent {
     AccountRestated,
 }
 
-impl AccountEvent {
-    /// The `ce_type`.
-    pub const fn ty(self) -> &'static str {
-        match self {
-            Self::AccountOpened => "hotel.accounts.AccountOpened.v1",
-            Self::AccountDetailsChanged => "hotel.accounts.AccountDetailsChanged.v1",
-            Self::AccountClosed => "hotel.accounts.AccountClosed.v1",
-            Self::AccountRestated => "hotel.accounts.AccountRestated.v1",
-        }
-    }
-}
+events!(
+    AccountEvent:
+    AccountOpened "hotel.accounts.AccountOpened.v1",
+    AccountDetailsChanged "hotel.accounts.AccountDetailsChanged.v1",
+    AccountClosed "hotel.accounts.AccountClosed.v1",
+    AccountRestated "hotel.accounts.AccountRestated.v1",
+);
 
 /// An account as Accounts tells it: the answer to a `GET`, and the value of each event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -84,15 +87,9 @@ pub enum CardEvent {
     CardDetailsRestated,
 }
 
-impl CardEvent {
-    /// The `ce_type`.
-    pub const fn ty(self) -> &'static str {
-        match self {
-            Self::CardDetailsChanged => "hotel.accounts.CardDetailsChanged.v1",
-            Self::CardDetailsRestated => "hotel.accounts.CardDetailsRestated.v1",
-        }
-    }
-}
+events!(CardEvent: CardDetailsChanged "hotel.accounts.CardDetailsChanged.v1",
+    CardDetailsRestated "hotel.accounts.CardDetailsRestated.v1",
+);
 
 /// The card on which an account's bookings are charged: an aggregate of its own, with its own version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    contract::{Contract, events, topics},
     direct_booking::Guests,
     envelope::AggregateVersion,
     id::{BookingId, RoomTypeId, SiteId},
@@ -24,7 +25,13 @@ pub const SITE_BOOKING: Topic =
     Topic { name: "hotel.channel-manager.site-booking.v1", partitions: 8, cleanup: Cleanup::Journal };
 
 /// Every topic of this context.
-pub const TOPICS: &[Topic] = &[SITE, SITE_BOOKING];
+pub const TOPICS: &[Topic] = &topics::<{ CONTRACTS.len() }>(CONTRACTS);
+
+/// What this context publishes.
+pub const CONTRACTS: &[Contract] = &[
+    Contract::of::<SiteDocument>(SOURCE, SITE, SiteEvent::TYPES),
+    Contract::of::<SiteBookingDocument>(SOURCE, SITE_BOOKING, SiteBookingEvent::TYPES),
+];
 
 /// What can happen to an aggregator site.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,17 +46,13 @@ pub enum SiteEvent {
     SiteRestated,
 }
 
-impl SiteEvent {
-    /// The `ce_type`.
-    pub const fn ty(self) -> &'static str {
-        match self {
-            Self::SiteConnected => "hotel.channel-manager.SiteConnected.v1",
-            Self::AllotmentChanged => "hotel.channel-manager.AllotmentChanged.v1",
-            Self::SiteDisconnected => "hotel.channel-manager.SiteDisconnected.v1",
-            Self::SiteRestated => "hotel.channel-manager.SiteRestated.v1",
-        }
-    }
-}
+events!(
+    SiteEvent:
+    SiteConnected "hotel.channel-manager.SiteConnected.v1",
+    AllotmentChanged "hotel.channel-manager.AllotmentChanged.v1",
+    SiteDisconnected "hotel.channel-manager.SiteDisconnected.v1",
+    SiteRestated "hotel.channel-manager.SiteRestated.v1",
+);
 
 /// An aggregator site, and what it may sell. Where it is reached is not told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -106,19 +109,15 @@ pub enum SiteBookingEvent {
     SiteBookingRestated,
 }
 
-impl SiteBookingEvent {
-    /// The `ce_type`.
-    pub const fn ty(self) -> &'static str {
-        match self {
-            Self::SiteBookingReceived => "hotel.channel-manager.SiteBookingReceived.v1",
-            Self::SiteBookingAccepted => "hotel.channel-manager.SiteBookingAccepted.v1",
-            Self::SiteBookingRejected => "hotel.channel-manager.SiteBookingRejected.v1",
-            Self::SiteBookingCancellationReceived => "hotel.channel-manager.SiteBookingCancellationReceived.v1",
-            Self::SiteBookingCancelled => "hotel.channel-manager.SiteBookingCancelled.v1",
-            Self::SiteBookingRestated => "hotel.channel-manager.SiteBookingRestated.v1",
-        }
-    }
-}
+events!(
+    SiteBookingEvent:
+    SiteBookingReceived "hotel.channel-manager.SiteBookingReceived.v1",
+    SiteBookingAccepted "hotel.channel-manager.SiteBookingAccepted.v1",
+    SiteBookingRejected "hotel.channel-manager.SiteBookingRejected.v1",
+    SiteBookingCancellationReceived "hotel.channel-manager.SiteBookingCancellationReceived.v1",
+    SiteBookingCancelled "hotel.channel-manager.SiteBookingCancelled.v1",
+    SiteBookingRestated "hotel.channel-manager.SiteBookingRestated.v1",
+);
 
 /// A booking that a site has sold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

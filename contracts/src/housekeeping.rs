@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    contract::{Contract, events, topics},
     envelope::AggregateVersion,
     id::{BookingId, RoomTypeId, TaskId},
     topic::{Cleanup, Topic},
@@ -18,7 +19,10 @@ pub const SOURCE: &str = "/hotel/housekeeping";
 pub const TASK: Topic = Topic { name: "hotel.housekeeping.task.v1", partitions: 8, cleanup: Cleanup::Journal };
 
 /// Every topic of this context.
-pub const TOPICS: &[Topic] = &[TASK];
+pub const TOPICS: &[Topic] = &topics::<{ CONTRACTS.len() }>(CONTRACTS);
+
+/// What this context publishes.
+pub const CONTRACTS: &[Contract] = &[Contract::of::<TaskDocument>(SOURCE, TASK, TaskEvent::TYPES)];
 
 /// What can happen to a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,18 +39,14 @@ pub enum TaskEvent {
     TaskRestated,
 }
 
-impl TaskEvent {
-    /// The `ce_type`.
-    pub const fn ty(self) -> &'static str {
-        match self {
-            Self::TaskScheduled => "hotel.housekeeping.TaskScheduled.v1",
-            Self::TaskChanged => "hotel.housekeeping.TaskChanged.v1",
-            Self::TaskCompleted => "hotel.housekeeping.TaskCompleted.v1",
-            Self::TaskCancelled => "hotel.housekeeping.TaskCancelled.v1",
-            Self::TaskRestated => "hotel.housekeeping.TaskRestated.v1",
-        }
-    }
-}
+events!(
+    TaskEvent:
+    TaskScheduled "hotel.housekeeping.TaskScheduled.v1",
+    TaskChanged "hotel.housekeeping.TaskChanged.v1",
+    TaskCompleted "hotel.housekeeping.TaskCompleted.v1",
+    TaskCancelled "hotel.housekeeping.TaskCancelled.v1",
+    TaskRestated "hotel.housekeeping.TaskRestated.v1",
+);
 
 /// Something that has to be done for a booking's room on a day.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

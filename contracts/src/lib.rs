@@ -6,6 +6,8 @@
 
 pub mod accounts;
 pub mod channel_manager;
+pub mod compatibility;
+pub mod contract;
 pub mod direct_booking;
 pub mod envelope;
 pub mod housekeeping;
@@ -13,16 +15,29 @@ pub mod id;
 pub mod money;
 pub mod payments;
 pub mod read_after;
+pub mod readers;
 pub mod topic;
 pub mod word;
 
+pub use contract::Contract;
 pub use read_after::ReadAfter;
 pub use topic::{Cleanup, Topic};
 
+/// Every contract of every context, by which all is generated and checked. A new context is a line here.
+pub fn contracts() -> impl Iterator<Item = Contract> {
+    [
+        accounts::CONTRACTS,
+        direct_booking::CONTRACTS,
+        payments::CONTRACTS,
+        housekeeping::CONTRACTS,
+        channel_manager::CONTRACTS,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
+}
+
 /// Every topic of every context.
 pub fn topics() -> impl Iterator<Item = Topic> {
-    [accounts::TOPICS, direct_booking::TOPICS, payments::TOPICS, housekeeping::TOPICS, channel_manager::TOPICS]
-        .into_iter()
-        .flatten()
-        .copied()
+    contracts().map(|contract| contract.topic)
 }

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    contract::{Contract, events, topics},
     envelope::AggregateVersion,
     id::{AccountId, BookingId, GuestId},
     money::Money,
@@ -19,7 +20,10 @@ pub const SOURCE: &str = "/hotel/payments";
 pub const PAYMENT: Topic = Topic { name: "hotel.payments.payment.v1", partitions: 8, cleanup: Cleanup::Journal };
 
 /// Every topic of this context.
-pub const TOPICS: &[Topic] = &[PAYMENT];
+pub const TOPICS: &[Topic] = &topics::<{ CONTRACTS.len() }>(CONTRACTS);
+
+/// What this context publishes.
+pub const CONTRACTS: &[Contract] = &[Contract::of::<PaymentDocument>(SOURCE, PAYMENT, PaymentEvent::TYPES)];
 
 /// What can happen to a payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,22 +48,18 @@ pub enum PaymentEvent {
     PaymentRestated,
 }
 
-impl PaymentEvent {
-    /// The `ce_type`.
-    pub const fn ty(self) -> &'static str {
-        match self {
-            Self::PaymentRequested => "hotel.payments.PaymentRequested.v1",
-            Self::CardDeclined => "hotel.payments.CardDeclined.v1",
-            Self::CardNamed => "hotel.payments.CardNamed.v1",
-            Self::PaymentTaken => "hotel.payments.PaymentTaken.v1",
-            Self::PaymentDeclined => "hotel.payments.PaymentDeclined.v1",
-            Self::RefundRequested => "hotel.payments.RefundRequested.v1",
-            Self::PaymentRefunded => "hotel.payments.PaymentRefunded.v1",
-            Self::PaymentCancelled => "hotel.payments.PaymentCancelled.v1",
-            Self::PaymentRestated => "hotel.payments.PaymentRestated.v1",
-        }
-    }
-}
+events!(
+    PaymentEvent:
+    PaymentRequested "hotel.payments.PaymentRequested.v1",
+    CardDeclined "hotel.payments.CardDeclined.v1",
+    CardNamed "hotel.payments.CardNamed.v1",
+    PaymentTaken "hotel.payments.PaymentTaken.v1",
+    PaymentDeclined "hotel.payments.PaymentDeclined.v1",
+    RefundRequested "hotel.payments.RefundRequested.v1",
+    PaymentRefunded "hotel.payments.PaymentRefunded.v1",
+    PaymentCancelled "hotel.payments.PaymentCancelled.v1",
+    PaymentRestated "hotel.payments.PaymentRestated.v1",
+);
 
 /// The payment of a booking.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -1,5 +1,8 @@
 //! Topics as the contract fixes them.
 
+/// Where the names of the JSON Schemas begin. A system of its own has its own.
+const SCHEMAS: &str = "https://waybill.example/schemas/";
+
 /// What a topic keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cleanup {
@@ -21,6 +24,18 @@ pub struct Topic {
 }
 
 impl Topic {
+    /// The `ce_dataschema` of its documents, and the `$id` of their JSON Schema. CloudEvents asks for an absolute URI. It is a
+    /// name, from which nothing is ever fetched: the schema is `contracts/schemas/{topic}.json`.
+    pub fn schema_uri(&self) -> String {
+        format!("{SCHEMAS}{}.json", self.name)
+    }
+
+    /// The name without its major version, and that version.
+    pub fn aggregate_type(&self) -> (&'static str, u32) {
+        let (name, version) = self.name.rsplit_once(".v").unwrap_or((self.name, ""));
+        (name, version.parse().unwrap_or_default())
+    }
+
     /// The topic's configuration as Kafka names it, for its creation.
     pub fn config(&self) -> &'static [(&'static str, &'static str)] {
         match self.cleanup {

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    contract::events,
     envelope::AggregateVersion,
     id::{AccountId, BookingId, GuestId, RatePlanId, RoomTypeId, SiteId},
     money::Money,
@@ -28,6 +29,8 @@ pub enum BookingEvent {
     BookingConfirmed,
     /// It will not be paid, and its room is free again; or an aggregator site had sold what there is not.
     BookingRejected,
+    /// The guest is to be sent a confirmation.
+    ConfirmationRequested,
     /// It was cancelled; its room is free again.
     BookingCancelled,
     /// It was not paid in time; its room is free again.
@@ -40,23 +43,20 @@ pub enum BookingEvent {
     BookingRestated,
 }
 
-impl BookingEvent {
-    /// The `ce_type`.
-    pub const fn ty(self) -> &'static str {
-        match self {
-            Self::BookingMadeOnAccount => "hotel.direct-booking.BookingMadeOnAccount.v1",
-            Self::BookingMadeByGuest => "hotel.direct-booking.BookingMadeByGuest.v1",
-            Self::BookingMadeThroughChannel => "hotel.direct-booking.BookingMadeThroughChannel.v1",
-            Self::BookingConfirmed => "hotel.direct-booking.BookingConfirmed.v1",
-            Self::BookingRejected => "hotel.direct-booking.BookingRejected.v1",
-            Self::BookingCancelled => "hotel.direct-booking.BookingCancelled.v1",
-            Self::BookingExpired => "hotel.direct-booking.BookingExpired.v1",
-            Self::GuestCheckedIn => "hotel.direct-booking.GuestCheckedIn.v1",
-            Self::GuestCheckedOut => "hotel.direct-booking.GuestCheckedOut.v1",
-            Self::BookingRestated => "hotel.direct-booking.BookingRestated.v1",
-        }
-    }
-}
+events!(
+    BookingEvent:
+    BookingMadeOnAccount "hotel.direct-booking.BookingMadeOnAccount.v1",
+    BookingMadeByGuest "hotel.direct-booking.BookingMadeByGuest.v1",
+    BookingMadeThroughChannel "hotel.direct-booking.BookingMadeThroughChannel.v1",
+    BookingConfirmed "hotel.direct-booking.BookingConfirmed.v1",
+    BookingRejected "hotel.direct-booking.BookingRejected.v1",
+    ConfirmationRequested "hotel.direct-booking.ConfirmationRequested.v1",
+    BookingCancelled "hotel.direct-booking.BookingCancelled.v1",
+    BookingExpired "hotel.direct-booking.BookingExpired.v1",
+    GuestCheckedIn "hotel.direct-booking.GuestCheckedIn.v1",
+    GuestCheckedOut "hotel.direct-booking.GuestCheckedOut.v1",
+    BookingRestated "hotel.direct-booking.BookingRestated.v1",
+);
 
 /// A booking.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -93,6 +93,9 @@ pub struct BookingDocument {
     /// Why it was rejected: the reason for which the payment was declined, or what an aggregator site had overlooked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejection: Option<String>,
+    /// When the guest was to be sent a confirmation, last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmation_requested_at: Option<DateTime<Utc>>,
     /// When it was cancelled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancelled_at: Option<DateTime<Utc>>,

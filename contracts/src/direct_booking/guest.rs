@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    contract::events,
     envelope::AggregateVersion,
     id::GuestId,
     topic::{Cleanup, Topic},
@@ -27,16 +28,12 @@ pub enum GuestEvent {
     GuestRestated,
 }
 
-impl GuestEvent {
-    /// The `ce_type`.
-    pub const fn ty(self) -> &'static str {
-        match self {
-            Self::GuestRegistered => "hotel.direct-booking.GuestRegistered.v1",
-            Self::GuestErased => "hotel.direct-booking.GuestErased.v1",
-            Self::GuestRestated => "hotel.direct-booking.GuestRestated.v1",
-        }
-    }
-}
+events!(
+    GuestEvent:
+    GuestRegistered "hotel.direct-booking.GuestRegistered.v1",
+    GuestErased "hotel.direct-booking.GuestErased.v1",
+    GuestRestated "hotel.direct-booking.GuestRestated.v1",
+);
 
 /// A guest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -63,16 +60,12 @@ pub enum GuestCardEvent {
     GuestCardRestated,
 }
 
-impl GuestCardEvent {
-    /// The `ce_type`.
-    pub const fn ty(self) -> &'static str {
-        match self {
-            Self::GuestCardChanged => "hotel.direct-booking.GuestCardChanged.v1",
-            Self::GuestCardErased => "hotel.direct-booking.GuestCardErased.v1",
-            Self::GuestCardRestated => "hotel.direct-booking.GuestCardRestated.v1",
-        }
-    }
-}
+events!(
+    GuestCardEvent:
+    GuestCardChanged "hotel.direct-booking.GuestCardChanged.v1",
+    GuestCardErased "hotel.direct-booking.GuestCardErased.v1",
+    GuestCardRestated "hotel.direct-booking.GuestCardRestated.v1",
+);
 
 /// The card on which a guest's bookings are charged: an aggregate of its own, with its own version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -10,10 +10,24 @@ pub use guest::{GUEST, GUEST_CARD, GuestCardDocument, GuestCardEvent, GuestDocum
 pub use rate_plan::{RATE_PLAN, RatePlanDocument, RatePlanEvent};
 pub use room_type::{ROOM_TYPE, RoomTypeDocument, RoomTypeEvent};
 
-use crate::topic::Topic;
+use crate::{
+    contract::{Contract, topics},
+    topic::Topic,
+};
 
 /// The `ce_source` of this context's events.
 pub const SOURCE: &str = "/hotel/direct-booking";
 
 /// Every topic of this context.
-pub const TOPICS: &[Topic] = &[ROOM_TYPE, RATE_PLAN, BOOKING, GUEST, GUEST_CARD];
+pub const TOPICS: &[Topic] = &topics::<{ CONTRACTS.len() }>(CONTRACTS);
+
+/// What this context publishes.
+pub const CONTRACTS: &[Contract] = &[
+    Contract::of::<RoomTypeDocument>(SOURCE, ROOM_TYPE, RoomTypeEvent::TYPES),
+    Contract::of::<RatePlanDocument>(SOURCE, RATE_PLAN, RatePlanEvent::TYPES),
+    Contract::of::<BookingDocument>(SOURCE, BOOKING, BookingEvent::TYPES),
+    Contract::of::<GuestDocument>(SOURCE, GUEST, GuestEvent::TYPES).erased_by(&[GuestEvent::GuestErased.ty()]),
+    Contract::of::<GuestCardDocument>(SOURCE, GUEST_CARD, GuestCardEvent::TYPES)
+        .erased_by(&[GuestCardEvent::GuestCardErased.ty()])
+        .read_only_by(&["payments"]),
+];

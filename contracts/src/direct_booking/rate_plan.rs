@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    contract::events,
     envelope::AggregateVersion,
     id::{RatePlanId, RoomTypeId},
     money::Money,
@@ -26,16 +27,12 @@ pub enum RatePlanEvent {
     RatePlanRestated,
 }
 
-impl RatePlanEvent {
-    /// The `ce_type`.
-    pub const fn ty(self) -> &'static str {
-        match self {
-            Self::RatePlanDefined => "hotel.direct-booking.RatePlanDefined.v1",
-            Self::RatePlanRepriced => "hotel.direct-booking.RatePlanRepriced.v1",
-            Self::RatePlanRestated => "hotel.direct-booking.RatePlanRestated.v1",
-        }
-    }
-}
+events!(
+    RatePlanEvent:
+    RatePlanDefined "hotel.direct-booking.RatePlanDefined.v1",
+    RatePlanRepriced "hotel.direct-booking.RatePlanRepriced.v1",
+    RatePlanRestated "hotel.direct-booking.RatePlanRestated.v1",
+);
 
 /// A rate plan. A price is not used past its validity: nobody knows what the night costs then, until it is priced anew.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

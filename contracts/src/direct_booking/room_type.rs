@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    contract::events,
     envelope::AggregateVersion,
     id::RoomTypeId,
     topic::{Cleanup, Topic},
@@ -24,16 +25,12 @@ pub enum RoomTypeEvent {
     RoomTypeRestated,
 }
 
-impl RoomTypeEvent {
-    /// The `ce_type`.
-    pub const fn ty(self) -> &'static str {
-        match self {
-            Self::RoomTypeDefined => "hotel.direct-booking.RoomTypeDefined.v1",
-            Self::RoomsAdded => "hotel.direct-booking.RoomsAdded.v1",
-            Self::RoomTypeRestated => "hotel.direct-booking.RoomTypeRestated.v1",
-        }
-    }
-}
+events!(
+    RoomTypeEvent:
+    RoomTypeDefined "hotel.direct-booking.RoomTypeDefined.v1",
+    RoomsAdded "hotel.direct-booking.RoomsAdded.v1",
+    RoomTypeRestated "hotel.direct-booking.RoomTypeRestated.v1",
+);
 
 /// A room type and its rooms.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

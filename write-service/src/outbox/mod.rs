@@ -128,6 +128,8 @@ impl Entry {
         let trace = trace::of(&span);
         let headers = [
             (names::SOURCE, Some(D::SOURCE.to_owned())),
+            // Of a document that is gone there is no schema.
+            (names::DATASCHEMA, payload.as_ref().map(|_| D::TOPIC.schema_uri())),
             (names::CORRELATION_ID, Some(correlation_id.clone())),
             (names::CAUSATION_ID, Some(cause.id.to_string())),
             (names::VALID_UNTIL, valid_until.map(|until| until.to_rfc3339_opts(SecondsFormat::AutoSi, true))),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::fixture::{Hotel, account, booking, details};
+use crate::fixture::{Hotel, account, booking, by_guest, details};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 
@@ -47,6 +47,8 @@ async fn every_change_has_its_event_with_the_document_that_was_answered() {
     let mut causes = BTreeSet::new();
     for (row, answer) in rows.iter().zip(&answers) {
         assert_eq!(row.text.as_ref().unwrap().as_bytes(), answer.bytes);
+        let schema = format!("https://waybill.example/schemas/{}.json", row.aggregatetype);
+        assert_eq!(row.headers["ce_dataschema"], schema);
         assert_eq!(row.id.get_version_num(), 7);
         // Each starts a story of its own, named after the command that is its cause.
         assert_eq!(row.headers["ce_correlationid"], row.headers["ce_causationid"]);
@@ -71,9 +73,10 @@ async fn an_event_carries_its_story_its_cause_and_its_trace() {
 
     let row = hotel.outbox("accounts").await.remove(0);
     let names: BTreeSet<_> = row.headers.keys().map(String::as_str).collect();
-    let expected = ["ce_source", "ce_correlationid", "ce_causationid", "traceparent", "tracestate"];
+    let expected = ["ce_source", "ce_dataschema", "ce_correlationid", "ce_causationid", "traceparent", "tracestate"];
     assert_eq!(names, expected.into());
     assert_eq!(row.headers["ce_source"], "/hotel/accounts");
+    assert_eq!(row.headers["ce_dataschema"], "https://waybill.example/schemas/hotel.accounts.account.v1.json");
     assert_eq!(row.headers["ce_correlationid"], "story-7");
     assert_eq!(row.headers["tracestate"], "vendor=1");
     let cause: Uuid = row.headers["ce_causationid"].parse().unwrap();
@@ -83,6 +86,17 @@ async fn an_event_carries_its_story_its_cause_and_its_trace() {
     assert_eq!(parts[1], TRACE);
     assert_ne!(Some(parts[2]), answered.split('-').nth(2));
     assert_eq!(parts[3], "01");
+}
+
+#[tokio::test]
+async fn a_document_that_is_gone_has_no_schema() {
+    let hotel = Hotel::open_for_bookings("tombstones", 1).await;
+    hotel.service.post("/direct-booking/bookings", &by_guest("b1", "zoe")).await.expect(202);
+    hotel.service.post("/direct-booking/bookings/b1/cancel", &json!({})).await.expect(200);
+    hotel.service.post("/direct-booking/guests/zoe/erase", &json!({})).await.expect(204);
+    let rows = hotel.outbox("direct_booking").await;
+    assert_eq!(rows.iter().filter(|row| row.text.is_none()).count(), 2);
+    assert!(rows.iter().all(|row| row.text.is_some() == row.headers.contains_key("ce_dataschema")));
 }
 
 #[tokio::test]

@@ -139,6 +139,7 @@ impl From<&Booking> for BookingDocument {
             total: booking.total,
             made_at: booking.made_at,
             rejection: booking.rejection.clone(),
+            confirmation_requested_at: booking.confirmation_requested_at,
             cancelled_at: booking.cancelled_at,
             checked_in_at: booking.checked_in_at,
             checked_out_at: booking.checked_out_at,

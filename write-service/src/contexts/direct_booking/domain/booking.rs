@@ -28,6 +28,7 @@ pub(crate) struct Booking {
     pub(crate) total: Money,
     pub(crate) made_at: DateTime<Utc>,
     pub(crate) rejection: Option<String>,
+    pub(crate) confirmation_requested_at: Option<DateTime<Utc>>,
     pub(crate) cancelled_at: Option<DateTime<Utc>>,
     pub(crate) checked_in_at: Option<DateTime<Utc>>,
     pub(crate) checked_out_at: Option<DateTime<Utc>>,
@@ -168,6 +169,7 @@ pub(crate) fn make(make: Make, situation: &Situation, now: DateTime<Utc>) -> Res
         total,
         made_at: now,
         rejection: None,
+        confirmation_requested_at: None,
         cancelled_at: None,
         checked_in_at: None,
         checked_out_at: None,
@@ -215,6 +217,15 @@ impl Booking {
                 (next, BookingEvent::BookingRejected)
             }
         })
+    }
+
+    /// The guest is to be sent a confirmation; as often as it is asked for, until the guest has left.
+    pub(crate) fn send_confirmation(&self, now: DateTime<Utc>) -> Result<(Self, BookingEvent), Refusal> {
+        if !matches!(self.status, BookingStatus::Confirmed | BookingStatus::CheckedIn) {
+            return Err(Refusal::NotNow(self.status));
+        }
+        let next = Self { confirmation_requested_at: Some(now), ..self.next(self.status) };
+        Ok((next, BookingEvent::ConfirmationRequested))
     }
 
     /// Nobody paid in time. `None`: it is not awaited any more.
@@ -419,6 +430,17 @@ mod tests {
         assert_eq!(expired.payment_ended(PaymentOutcome::Taken), None);
         assert_eq!(expired.expire(), None);
         assert_eq!(pending.payment_ended(PaymentOutcome::Taken).unwrap().0.expire(), None);
+    }
+
+    #[test]
+    fn a_confirmation_is_sent_of_what_is_confirmed() {
+        let (pending, _) = make(wish(1, 1), &OPEN, now()).unwrap();
+        assert_eq!(pending.send_confirmation(now()), Err(Refusal::NotNow(BookingStatus::Pending)));
+        let (confirmed, _) = pending.payment_ended(PaymentOutcome::Taken).unwrap();
+        let (told, event) = confirmed.send_confirmation(now()).unwrap();
+        assert_eq!((event, told.version), (BookingEvent::ConfirmationRequested, confirmed.version.next()));
+        assert_eq!((told.status, told.confirmation_requested_at), (BookingStatus::Confirmed, Some(now())));
+        assert_eq!(told.free_nights().1, 0);
     }
 
     #[test]

@@ -69,6 +69,7 @@ fn booking(sold: &Sold, status: BookingStatus, rejection: Option<String>, now: D
         total,
         made_at: now,
         rejection,
+        confirmation_requested_at: None,
         cancelled_at: None,
         checked_in_at: None,
         checked_out_at: None,

@@ -43,6 +43,7 @@ pub(super) fn routes() -> Routes {
         .command::<Make>("/bookings")
         .document::<BookingDocument>("/bookings/{id}", "The booking as it is.", get(document))
         .merge(outcome::routes())
+        .command::<SendConfirmation>("/bookings/{id}/send-confirmation")
         .command::<Cancel>("/bookings/{id}/cancel")
         .command::<CheckIn>("/bookings/{id}/check-in")
         .command::<CheckOut>("/bookings/{id}/check-out")
@@ -87,7 +88,7 @@ impl Action for Make {
 /// A command without a body that changes a booking by what the domain decides.
 macro_rules! change {
     ($command:ident, $name:literal, $summary:literal, $decide:expr) => {
-        struct $command;
+        pub(crate) struct $command;
 
         impl Action for $command {
             type On = Id<BookingId>;
@@ -113,6 +114,12 @@ macro_rules! change {
     };
 }
 
+change!(
+    SendConfirmation,
+    "SendConfirmation",
+    "The guest is to be sent a confirmation of a booking that is confirmed.",
+    Booking::send_confirmation
+);
 change!(Cancel, "CancelBooking", "Cancels a booking, until the guest comes.", Booking::cancel);
 change!(CheckOut, "CheckOut", "The guest leaves. The nights that were left can be booked again.", Booking::check_out);
 

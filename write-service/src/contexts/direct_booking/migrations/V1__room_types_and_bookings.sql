@@ -55,6 +55,7 @@ create table booking (
     made_at        timestamptz not null,
     rejection      text,
     cancelled_at   timestamptz,
+    confirmation_requested_at timestamptz,
     checked_in_at  timestamptz,
     checked_out_at timestamptz,
     -- Until when its payment is awaited, by the database's clock.

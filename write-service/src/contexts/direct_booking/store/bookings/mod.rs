@@ -46,11 +46,11 @@ const LOCK_ROOMS: &str = "select from direct_booking.room_type where room_type_i
 
 // $8 booking and what may have changed of it: $9 version, $10 status, $11 why rejected, $12 when cancelled, $13 room, $14 and
 // $15 when the guest came and left; $16 room type, $17 and $18 the first of the nights that are given back and how many,
-// of which the rows are there.
+// of which the rows are there; $19 when a confirmation was asked for.
 const CHANGE: &str = concat!(
     "with changed as (
          update direct_booking.booking set version = $9, status = $10, rejection = $11, cancelled_at = $12, room = $13,
-             checked_in_at = $14, checked_out_at = $15
+             checked_in_at = $14, checked_out_at = $15, confirmation_requested_at = $19
          where booking_id = $8 returning 1
      ), given_back as (
          insert into direct_booking.room_night as room_night (room_type_id, night, taken)
@@ -169,7 +169,7 @@ async fn write(transaction: &Transaction<'_>, after: &Booking, entry: &Entry) ->
     let room_type_id = after.room_type_id.as_str();
     let (first, nights) = after.free_nights();
     let nights = i32::try_from(nights).unwrap_or(i32::MAX);
-    let state: [Parameter<'_>; 11] = [
+    let state: [Parameter<'_>; 12] = [
         &id,
         &version,
         &status,
@@ -181,6 +181,7 @@ async fn write(transaction: &Transaction<'_>, after: &Booking, entry: &Entry) ->
         &room_type_id,
         &first,
         &nights,
+        &after.confirmation_requested_at,
     ];
     entry.execute(transaction, CHANGE, &state).await?;
     Ok(())

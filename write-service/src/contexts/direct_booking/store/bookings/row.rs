@@ -22,7 +22,7 @@ macro_rules! select_bookings {
         concat!(
             "select booking_id, version, status, account_id, guest_id, site_id, site_reference, room_type_id, room, \
                 check_in, check_out, adults, children, babies, rate_plan_id, nightly_rate, total, currency, made_at, \
-                rejection, cancelled_at, checked_in_at, checked_out_at \
+                rejection, confirmation_requested_at, cancelled_at, checked_in_at, checked_out_at \
              from direct_booking.booking ",
             $which
         )
@@ -113,6 +113,7 @@ pub(crate) fn booking(row: &Row) -> Result<Booking, database::Error> {
         total: Money { amount_minor: row.try_get("total")?, currency },
         made_at: row.try_get("made_at")?,
         rejection: row.try_get("rejection")?,
+        confirmation_requested_at: row.try_get("confirmation_requested_at")?,
         cancelled_at: row.try_get("cancelled_at")?,
         checked_in_at: row.try_get("checked_in_at")?,
         checked_out_at: row.try_get("checked_out_at")?,
