@@ -61,6 +61,7 @@ impl Contract {
         let cleanup = match self.topic.cleanup {
             Cleanup::Journal => "journal",
             Cleanup::Collection => "collection",
+            Cleanup::Queue => "queue",
         };
         let topic = json!({
             "name": self.topic.name,

@@ -10,6 +10,8 @@ pub enum Cleanup {
     Journal,
     /// The last document of each aggregate (`cleanup.policy=compact`). Gaps in the sequence are normal.
     Collection,
+    /// Commands, for a week: done or refused, they are of no use any more.
+    Queue,
 }
 
 /// A topic: one per aggregate type and major version of its document.
@@ -42,6 +44,7 @@ impl Topic {
             Cleanup::Journal => &[("cleanup.policy", "delete"), ("retention.ms", "-1"), ("retention.bytes", "-1")],
             // A tombstone stays for 30 days: a consumer that is away for longer rebuilds.
             Cleanup::Collection => &[("cleanup.policy", "compact"), ("delete.retention.ms", "2592000000")],
+            Cleanup::Queue => &[("cleanup.policy", "delete"), ("retention.ms", "604800000")],
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::{
     database,
     failure::Failure,
     fields::{self, Fields},
-    idempotency::{Answers, Entry, Fingerprint, Scope},
+    idempotency::{Answers, Entry, Fingerprint, Kept, Scope},
     prefer::{Prefer, Seen},
     problem::Problem,
     read_after,
@@ -136,25 +136,57 @@ async fn once<A: Action>(
     let mut client = shell.pool.get().await?;
     let transaction = client.transaction().await?;
     // Returning without a commit rolls back.
-    match shell.answers.enter(&transaction, scope).await? {
-        Entry::Kept(kept) => return kept.again(fingerprint).map_err(Failure::Refused),
-        Entry::InFlight => return Err(Failure::Refused(in_flight())),
+    match within::<A>(&transaction, &shell.answers, scope, fingerprint, on, body, command).await? {
+        Done::Before(kept) => kept.again(fingerprint).map_err(Failure::Refused),
+        Done::InFlight => Err(Failure::Refused(in_flight())),
+        Done::NotNow(refusal) => Ok(refusal),
+        Done::Now(answer) => {
+            transaction.commit().await?;
+            Ok(answer)
+        }
+    }
+}
+
+/// What came of a command in a transaction.
+pub(crate) enum Done {
+    /// It was done, or refused, before.
+    Before(Kept),
+    /// It is being done by another transaction.
+    InFlight,
+    /// It may turn out otherwise at the next try: roll back.
+    NotNow(Answer),
+    /// It is done, or refused for good, and its answer is kept: commit.
+    Now(Answer),
+}
+
+/// Does a command within a transaction, and keeps its answer there.
+pub(crate) async fn within<A: Action>(
+    transaction: &Transaction<'_>,
+    answers: &Answers,
+    scope: &Scope,
+    fingerprint: Fingerprint,
+    on: A::On,
+    body: &Value,
+    command: &Command,
+) -> Result<Done, database::Error> {
+    match answers.enter(transaction, scope).await? {
+        Entry::Kept(kept) => return Ok(Done::Before(kept)),
+        Entry::InFlight => return Ok(Done::InFlight),
         Entry::Free => {}
     }
-    let answer = match decide::<A>(on, body, &transaction, command).await {
+    let answer = match decide::<A>(on, body, transaction, command).await {
         Ok(answer) => answer,
         Err(problem) => {
             let refusal = Answer::from(problem);
             if !refusal.is_definite() {
-                return Ok(refusal);
+                return Ok(Done::NotNow(refusal));
             }
-            Answers::undo(&transaction).await?;
+            Answers::undo(transaction).await?;
             refusal
         }
     };
-    shell.answers.keep(&transaction, scope, fingerprint, &answer).await?;
-    transaction.commit().await?;
-    Ok(answer)
+    answers.keep(transaction, scope, fingerprint, &answer).await?;
+    Ok(Done::Now(answer))
 }
 
 async fn decide<A: Action>(

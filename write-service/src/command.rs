@@ -6,7 +6,7 @@ use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, HeaderValue, request::Parts},
 };
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 use contracts::{
     ReadAfter,
     envelope::{Envelope, TraceContext},
@@ -62,6 +62,11 @@ pub(crate) struct Command {
 }
 
 impl Command {
+    /// A command that came as a message.
+    pub(crate) fn of_message(cause: Cause, surroundings: Arc<Surroundings>) -> Self {
+        Self { cause, now: Utc::now().trunc_subsecs(6), if_match: None, read_after: Vec::new(), surroundings }
+    }
+
     /// Checks `If-Match` against an aggregate's document.
     pub(crate) fn check_version<D: Document, R>(&self, document: &D) -> Result<(), Failure<R>> {
         let version = document.version();

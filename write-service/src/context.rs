@@ -22,6 +22,8 @@ pub struct Context {
     pub database_url: Setting,
     /// The topics that it publishes, which it creates where they are missing.
     pub topics: &'static [Topic],
+    /// The topics on which commands may be sent to it, which it creates too.
+    pub command_topics: &'static [Topic],
     /// Its tables.
     pub(crate) migrations: fn() -> Runner,
     /// Its routes, below its name.
@@ -67,7 +69,8 @@ pub struct Setting {
 }
 
 /// Runs a handler until the token is cancelled.
-pub(crate) type Reactor = fn(&Surroundings, Intake, Applied, CancellationToken) -> BoxFuture<'static, Result<(), Halt>>;
+pub(crate) type Reactor =
+    fn(&Arc<Surroundings>, Intake, Applied, CancellationToken) -> BoxFuture<'static, Result<(), Halt>>;
 
 /// Works until the token is cancelled.
 pub(crate) type Worker = fn(Workshop, CancellationToken) -> BoxFuture<'static, ()>;

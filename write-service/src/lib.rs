@@ -18,6 +18,7 @@ mod database;
 mod failure;
 mod fields;
 mod idempotency;
+mod message;
 mod migrate;
 mod openapi;
 mod outbox;

@@ -89,6 +89,12 @@ impl Problem {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error", detail)
     }
 
+    /// What it says, for a log.
+    pub(crate) fn in_a_line(&self) -> String {
+        let errors: Vec<_> = self.errors.iter().map(|error| format!("{} {}", error.pointer, error.detail)).collect();
+        if errors.is_empty() { self.detail.clone() } else { errors.join("; ") }
+    }
+
     /// Tells the client when to try again.
     pub(crate) fn retry_after(self, seconds: u32) -> Self {
         Self { retry_after: Some(seconds), ..self }

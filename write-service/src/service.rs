@@ -86,7 +86,8 @@ pub async fn serve(
         shells.push((context, shell));
     }
 
-    let owned: Vec<Topic> = shells.iter().flat_map(|(context, _)| context.topics).copied().collect();
+    let owned: Vec<Topic> =
+        shells.iter().flat_map(|(context, _)| [context.topics, context.command_topics].concat()).collect();
     let (part, stop) = (health.part("topics"), shutdown.clone());
     tasks.spawn(async move { topics::ensure(&kafka, &owned, &part, &stop).await });
 

@@ -1,11 +1,13 @@
 //! Direct booking: room types, their rooms, what they cost, and the bookings of them.
 
 mod booking;
+mod command;
 mod guest;
 mod rate_plan;
 mod room_type;
 
 pub use booking::{BOOKING, BookedBy, BookingDocument, BookingEvent, BookingStatus, Guests};
+pub use command::{BookingCommand, COMMANDS};
 pub use guest::{GUEST, GUEST_CARD, GuestCardDocument, GuestCardEvent, GuestDocument, GuestEvent};
 pub use rate_plan::{RATE_PLAN, RatePlanDocument, RatePlanEvent};
 pub use room_type::{ROOM_TYPE, RoomTypeDocument, RoomTypeEvent};

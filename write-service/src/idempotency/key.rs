@@ -1,6 +1,7 @@
 //! The header `Idempotency-Key`: the client's name for one command, however often it sends it.
 
 use axum::http::{HeaderMap, StatusCode};
+use uuid::Uuid;
 
 use crate::problem::Problem;
 
@@ -29,6 +30,11 @@ impl Key {
         };
         let valid = (1..=LONGEST).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
         if valid { Ok(Self(key)) } else { Err(invalid(EXPECTED)) }
+    }
+
+    /// The key of a command that came as a message: its id.
+    pub(crate) fn of_message(id: Uuid) -> Self {
+        Self(id.to_string())
     }
 
     /// The key's text, without the quotes.

@@ -10,6 +10,6 @@ mod cleaner;
 mod key;
 mod scope;
 
-pub(crate) use answers::{Answers, Entry};
+pub(crate) use answers::{Answers, Entry, Kept};
 pub(crate) use cleaner::clean;
 pub(crate) use scope::{Fingerprint, Scope};

@@ -1,6 +1,7 @@
 //! What a key belongs to, and what it was first sent with.
 
 use axum::{extract::OriginalUri, http::request::Parts};
+use contracts::envelope::Envelope;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -23,6 +24,12 @@ impl Scope {
     pub(crate) fn of(parts: &Parts) -> Result<Self, Problem> {
         let path = parts.extensions.get::<OriginalUri>().map_or_else(|| parts.uri.path(), |uri| uri.path());
         Ok(Self { caller: caller(parts), target: format!("{} {path}", parts.method), key: Key::of(&parts.headers)? })
+    }
+
+    /// The scope of a command that came as a message: its sender's own, on its topic.
+    pub(crate) fn of_message(envelope: &Envelope, topic: &str) -> Self {
+        let target = format!("{topic} {}", envelope.ty);
+        Self { caller: envelope.source.clone(), target, key: Key::of_message(envelope.id) }
     }
 
     /// The number of the lock that its command has while it is in flight. Two scopes of the same number would only be

@@ -17,6 +17,7 @@ pub(crate) const COMMANDS: &[(&str, fn() -> Value)] = &[
     ("/direct-booking/rate-plans/flexible/reprice", || tariff(1)),
     ("/direct-booking/bookings", || booking("new", 2, 2)),
     ("/direct-booking/bookings/b0/cancel", || json!({})),
+    ("/direct-booking/bookings/b1/send-confirmation", || json!({})),
     ("/direct-booking/bookings/b1/check-in", || json!({"room": "1"})),
     ("/direct-booking/bookings/b2/check-out", || json!({})),
     ("/direct-booking/guests/zoe/erase", || json!({})),

@@ -11,6 +11,7 @@ mod fixture;
 mod guests;
 mod idempotency;
 mod isolation;
+mod messages;
 mod migrations;
 mod openapi;
 mod outbox;

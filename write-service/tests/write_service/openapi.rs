@@ -17,6 +17,7 @@ const OWN: &[(&str, &str)] = &[
     ("/room-types/{", "double"),
     ("/rate-plans/{", "flexible"),
     ("/check-in", "b1"),
+    ("/send-confirmation", "b1"),
     ("/check-out", "b2"),
     ("/bookings/{", "b0"),
     ("/payments/{", "b0"),

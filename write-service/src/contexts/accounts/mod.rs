@@ -18,6 +18,7 @@ pub(crate) static CONTEXT: Context = Context {
     schema: "accounts",
     database_url: Setting { flag: "accounts-database-url", variable: "ACCOUNTS_DATABASE_URL" },
     topics: contracts::accounts::TOPICS,
+    command_topics: &[],
     migrations: embedded::migrations::runner,
     routes: http::routes,
     aggregates: restate::ALL,

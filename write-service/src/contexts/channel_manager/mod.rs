@@ -15,6 +15,7 @@ pub(crate) static CONTEXT: Context = Context {
     schema: "channel_manager",
     database_url: Setting { flag: "channel-manager-database-url", variable: "CHANNEL_MANAGER_DATABASE_URL" },
     topics: contracts::channel_manager::TOPICS,
+    command_topics: &[],
     migrations: embedded::migrations::runner,
     routes: Routes::new,
     aggregates: &[],

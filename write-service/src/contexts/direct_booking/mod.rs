@@ -22,6 +22,7 @@ pub(crate) static CONTEXT: Context = Context {
     schema: "direct_booking",
     database_url: Setting { flag: "direct-booking-database-url", variable: "DIRECT_BOOKING_DATABASE_URL" },
     topics: contracts::direct_booking::TOPICS,
+    command_topics: &[contracts::direct_booking::COMMANDS],
     migrations: embedded::migrations::runner,
     routes: http::routes,
     aggregates: restate::ALL,

@@ -15,6 +15,7 @@ pub(crate) static CONTEXT: Context = Context {
     schema: "housekeeping",
     database_url: Setting { flag: "housekeeping-database-url", variable: "HOUSEKEEPING_DATABASE_URL" },
     topics: contracts::housekeeping::TOPICS,
+    command_topics: &[],
     migrations: embedded::migrations::runner,
     routes: Routes::new,
     aggregates: &[],

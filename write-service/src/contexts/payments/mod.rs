@@ -32,6 +32,7 @@ pub(crate) static CONTEXT: Context = Context {
     schema: "payments",
     database_url: Setting { flag: "payments-database-url", variable: "PAYMENTS_DATABASE_URL" },
     topics: contracts::payments::TOPICS,
+    command_topics: &[],
     migrations: embedded::migrations::runner,
     routes: http::routes,
     aggregates: restate::ALL,

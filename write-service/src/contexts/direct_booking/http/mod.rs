@@ -1,6 +1,6 @@
 //! The routes of direct booking.
 
-mod bookings;
+pub(crate) mod bookings;
 mod guests;
 mod outcome;
 mod rate_plans;
