@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     contract::{Contract, events, topics},
     envelope::AggregateVersion,
-    id::AccountId,
+    id::{AccountId, BookingId},
+    money::Money,
     topic::{Cleanup, Topic},
     word::words,
 };
@@ -20,6 +21,11 @@ pub const ACCOUNT: Topic = Topic { name: "hotel.accounts.account.v1", partitions
 /// The last card of each account. Only Payments may read it.
 pub const CARD: Topic = Topic { name: "hotel.accounts.card-details.v1", partitions: 4, cleanup: Cleanup::Collection };
 
+/// Bookings that have to be paid, each with the card of its account, where they are passed on so. For a week, since they only
+/// trigger a process. Only Payments may read it.
+pub const BOOKING_WITH_CARD: Topic =
+    Topic { name: "hotel.accounts.booking-with-card-details.v1", partitions: 8, cleanup: Cleanup::Queue };
+
 /// Every topic of this context.
 pub const TOPICS: &[Topic] = &topics::<{ CONTRACTS.len() }>(CONTRACTS);
 
@@ -27,6 +33,8 @@ pub const TOPICS: &[Topic] = &topics::<{ CONTRACTS.len() }>(CONTRACTS);
 pub const CONTRACTS: &[Contract] = &[
     Contract::of::<AccountDocument>(SOURCE, ACCOUNT, AccountEvent::TYPES),
     Contract::of::<CardDocument>(SOURCE, CARD, CardEvent::TYPES).read_only_by(&["payments"]),
+    Contract::of::<BookingWithCardDocument>(SOURCE, BOOKING_WITH_CARD, BookingWithCardEvent::TYPES)
+        .read_only_by(&["payments"]),
 ];
 
 /// What can happen to an account.
@@ -101,6 +109,32 @@ pub struct CardDocument {
     pub version: AggregateVersion,
     /// What the third party that keeps the card calls it. Never the card's number.
     pub card_token: String,
+}
+
+/// What can happen to a booking that is passed on with its card.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BookingWithCardEvent {
+    /// The card of its account was added, or that none is known; or another card is known now.
+    CardDetailsAdded,
+}
+
+events!(BookingWithCardEvent: CardDetailsAdded "hotel.accounts.CardDetailsAdded.v1");
+
+/// A booking that has to be paid, with the card of its account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BookingWithCardDocument {
+    /// The booking.
+    pub booking_id: BookingId,
+    /// How often something was added to it.
+    pub version: AggregateVersion,
+    /// The account that it was made on.
+    pub account_id: AccountId,
+    /// What it costs.
+    pub total: Money,
+    /// The account's card, if one is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub card: Option<CardDocument>,
 }
 
 words!(AccountStatus: Open "OPEN", Closed "CLOSED");

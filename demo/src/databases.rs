@@ -57,6 +57,7 @@ impl Databases {
         let surroundings = Surroundings {
             card_processor: card_processor.parse()?,
             card_wait: Duration::from_secs(600),
+            card_details: write_service::CardDetails::Cache,
             booking_expiry: Duration::from_secs(1800),
         };
         let settings = write_service::Settings::all_in(&database(&self.writer.url)?, kafka, surroundings);

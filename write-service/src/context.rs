@@ -1,6 +1,6 @@
 //! What a context is to the service that runs it.
 
-use std::{sync::Arc, time::Duration};
+use std::{str::FromStr, sync::Arc, time::Duration};
 
 use contracts::Topic;
 use deadpool_postgres::Pool;
@@ -45,8 +45,37 @@ pub struct Surroundings {
     pub card_processor: Url,
     /// How long a payment waits for a card.
     pub card_wait: Duration,
+    /// How Payments comes by the cards of accounts.
+    pub card_details: CardDetails,
     /// How long a booking waits for its payment.
     pub booking_expiry: Duration,
+}
+
+/// How Payments comes by the cards of accounts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CardDetails {
+    /// It keeps its own copy of them, and charges bookings as they are made.
+    #[default]
+    Cache,
+    /// It keeps none: Accounts passes each booking on with its card.
+    Pipeline,
+}
+
+/// The text is neither.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected cache or pipeline")]
+pub struct UnknownCardDetails;
+
+impl FromStr for CardDetails {
+    type Err = UnknownCardDetails;
+
+    fn from_str(text: &str) -> Result<Self, UnknownCardDetails> {
+        match text {
+            "cache" => Ok(Self::Cache),
+            "pipeline" => Ok(Self::Pipeline),
+            _ => Err(UnknownCardDetails),
+        }
+    }
 }
 
 /// What a worker works with.

@@ -35,7 +35,7 @@ pub mod settings;
 mod shell;
 mod topics;
 
-pub use context::Surroundings;
+pub use context::{CardDetails, Surroundings};
 pub use migrate::{MigrateError, migrate};
 pub use outbox::partitions::Retention;
 pub use period::{InvalidPeriod, Period};

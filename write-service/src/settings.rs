@@ -131,6 +131,11 @@ pub struct ServeArgs {
     #[arg(long, env = "CARD_WAIT", default_value = "10m", value_name = "TIME")]
     card_wait: String,
 
+    /// How Payments comes by the cards of accounts: from its own copy of them, or from Accounts, which passes each booking on
+    /// with its card. The same for both contexts, wherever they run.
+    #[arg(long, env = "CARD_DETAILS", default_value = "cache", value_name = "cache|pipeline")]
+    card_details: String,
+
     /// How long a booking waits for its payment before it expires: longer than --card-wait. A number with s, m, h or d.
     #[arg(long, env = "BOOKING_EXPIRY", default_value = "30m", value_name = "TIME")]
     booking_expiry: String,
@@ -178,6 +183,7 @@ impl ServeArgs {
         let card_wait = problems.parse::<Period>("--card-wait / CARD_WAIT", &self.card_wait);
         let auth = self.auth.check(&mut problems);
         let outbox_keep = problems.parse("--outbox-keep / OUTBOX_KEEP", &self.outbox_keep);
+        let card_details = problems.parse("--card-details / CARD_DETAILS", &self.card_details);
         let booking_expiry = problems.parse::<Period>("--booking-expiry / BOOKING_EXPIRY", &self.booking_expiry);
         let trace_messages = self.logs.otlp_endpoint().is_some();
         let serve = (|| {
@@ -192,6 +198,7 @@ impl ServeArgs {
                 surroundings: Surroundings {
                     card_processor: card_processor?,
                     card_wait: card_wait?.duration(),
+                    card_details: card_details?,
                     booking_expiry: booking_expiry?.duration(),
                 },
                 outbox: Retention { keep: outbox_keep?, slots: self.outbox_slots },

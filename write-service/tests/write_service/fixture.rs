@@ -23,7 +23,7 @@ use telemetry::{
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_postgres::{Client, NoTls, Row};
 use uuid::Uuid;
-use write_service::{Settings, Surroundings, clock::Clock};
+use write_service::{CardDetails, Settings, Surroundings, clock::Clock};
 
 /// What a condition may take, on a busy machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
@@ -289,7 +289,12 @@ pub(crate) fn record(envelope: &Envelope, value: Option<String>) -> NewRecord {
 /// Where no third party is.
 pub(crate) fn surroundings() -> Surroundings {
     let forever = Duration::from_secs(600);
-    Surroundings { card_processor: "http://127.0.0.1:9".parse().unwrap(), card_wait: forever, booking_expiry: forever }
+    Surroundings {
+        card_processor: "http://127.0.0.1:9".parse().unwrap(),
+        card_wait: forever,
+        card_details: CardDetails::Cache,
+        booking_expiry: forever,
+    }
 }
 
 pub(crate) async fn connect(url: &str) -> Client {

@@ -5,6 +5,7 @@
 mod access;
 mod bad_input;
 mod bookings;
+mod card_details;
 mod concurrency;
 mod documents;
 mod fixture;

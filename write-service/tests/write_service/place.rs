@@ -19,7 +19,7 @@ pub(crate) const BOOKINGS: &str = "/direct-booking/bookings";
 /// A hotel beside a third party, with word going round between its contexts.
 pub(crate) struct Place {
     pub(crate) hotel: Hotel,
-    processor: String,
+    pub(crate) processor: String,
     published: Mutex<HashSet<Uuid>>,
     http: reqwest::Client,
     ended: CancellationToken,

@@ -2,7 +2,7 @@
 
 use contracts::{
     Topic,
-    accounts::{ACCOUNT, AccountDocument, CARD, CardDocument, SOURCE},
+    accounts::{ACCOUNT, AccountDocument, BOOKING_WITH_CARD, BookingWithCardDocument, CARD, CardDocument, SOURCE},
     envelope::AggregateVersion,
 };
 
@@ -30,6 +30,20 @@ impl Document for CardDocument {
 
     fn subject(&self) -> &str {
         self.account_id.as_str()
+    }
+
+    fn version(&self) -> AggregateVersion {
+        self.version
+    }
+}
+
+impl Document for BookingWithCardDocument {
+    const SOURCE: &'static str = SOURCE;
+    const TOPIC: Topic = BOOKING_WITH_CARD;
+    const REVISION: u32 = 1;
+
+    fn subject(&self) -> &str {
+        self.booking_id.as_str()
     }
 
     fn version(&self) -> AggregateVersion {

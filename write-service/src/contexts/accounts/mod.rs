@@ -3,6 +3,7 @@
 mod documents;
 mod domain;
 mod http;
+mod reactors;
 mod restate;
 mod store;
 
@@ -23,6 +24,6 @@ pub(crate) static CONTEXT: Context = Context {
     routes: http::routes,
     aggregates: restate::ALL,
     copies: &[],
-    reactors: &[],
+    reactors: reactors::ALL,
     workers: &[],
 };

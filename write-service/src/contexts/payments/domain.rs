@@ -98,6 +98,12 @@ pub(crate) fn request(
     Decision { payment, event: Some(PaymentEvent::PaymentRequested), operation }
 }
 
+/// A booking was called off before word came that it has to be paid: it must not be charged when that comes.
+pub(crate) fn called_off(booking_id: BookingId, payer: Payer, amount: Money, now: DateTime<Utc>) -> Decision {
+    let requested = request(booking_id, payer, amount, None, now, now).payment;
+    Payment { status: PaymentStatus::Cancelled, ..requested }.told(PaymentEvent::PaymentCancelled)
+}
+
 impl Payment {
     /// A card was named. `None`: it is not waited for, or was tried already.
     pub(crate) fn card_named(&self, card: &Card, now: DateTime<Utc>) -> Option<Decision> {

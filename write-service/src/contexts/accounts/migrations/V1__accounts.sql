@@ -17,4 +17,18 @@ create table card (
     card_token text not null
 );
 
-grant select, insert, update on account, card to accounts;
+-- Bookings on accounts that are not paid yet, where they are passed on with their card: another card may be named for them.
+create table unpaid_booking (
+    booking_id text primary key,
+    account_id text not null,
+    -- How often something was added to it.
+    version    bigint not null check (version >= 1),
+    total      bigint not null,
+    currency   text not null,
+    -- Whether it is paid, or over: no card is added any more.
+    is_over    boolean not null
+);
+
+create index unpaid_booking_account_id on unpaid_booking (account_id) where not is_over;
+
+grant select, insert, update on account, card, unpaid_booking to accounts;

@@ -12,12 +12,21 @@ use deadpool_postgres::Transaction;
 use inbox::{Delivery, Handler, Unapplied, Undecodable};
 
 use super::super::{domain, payer, store};
-use crate::command::Cause;
+use crate::{command::Cause, context::CardDetails};
 
 /// Requests payments.
 pub(super) struct Bookings {
     /// How long a card is waited for.
     pub(super) card_wait: Duration,
+    /// Where bookings on accounts come from that have to be paid.
+    pub(super) card_details: CardDetails,
+}
+
+impl Bookings {
+    /// Whether Accounts says that it has to be paid, with the card.
+    fn is_passed_on(&self, payer: &Payer) -> bool {
+        self.card_details == CardDetails::Pipeline && matches!(payer, Payer::Account { .. })
+    }
 }
 
 /// What happened to a booking, as far as its payment is concerned.
@@ -71,11 +80,17 @@ impl Handler for Bookings {
             let stored = store::lock(transaction, document.booking_id.as_str()).await?;
             let decision = match (stored, is_over) {
                 (Some(stored), true) => stored.payment.booking_cancelled(now),
+                (None, false) if self.is_passed_on(payer) => None,
                 (None, false) => {
                     let (booking_id, payer) = (document.booking_id.clone(), payer.clone());
                     let card = store::card(transaction, key).await?;
                     let wait_until = now + self.card_wait;
                     Some(domain::request(booking_id, payer, document.total, card.as_ref(), wait_until, now))
+                }
+                // Word of it comes another way, perhaps later than this.
+                (None, true) if self.is_passed_on(payer) && document.total.amount_minor > 0 => {
+                    let (booking_id, payer) = (document.booking_id.clone(), payer.clone());
+                    Some(domain::called_off(booking_id, payer, document.total, now))
                 }
                 // It was requested before, or never had to be paid.
                 (Some(_), false) | (None, true) => None,

@@ -1,5 +1,7 @@
 //! Accounts in PostgreSQL: the row and its event in one statement.
 
+pub(crate) mod unpaid;
+
 use contracts::{
     accounts::{AccountDocument, AccountEvent, AccountStatus, Address, CardDocument, CardEvent},
     envelope::AggregateVersion,
@@ -107,6 +109,7 @@ pub(crate) async fn change_card(
     let card = CardDocument { account_id: id.clone(), version, card_token };
     let entry = Entry::new(&card, CardEvent::CardDetailsChanged.ty(), &command.cause);
     entry.execute(transaction, UPSERT_CARD, &[&id.as_str(), &version.get(), &card.card_token]).await?;
+    unpaid::card_changed(transaction, &card, &command.cause).await?;
     Ok(entry.recorded())
 }
 
