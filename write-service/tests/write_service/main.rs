@@ -7,6 +7,7 @@ mod bookings;
 mod concurrency;
 mod documents;
 mod fixture;
+mod housekeeping;
 mod idempotency;
 mod isolation;
 mod migrations;

@@ -66,7 +66,8 @@ const TAKE_UP: &str = "insert into housekeeping.stay as stay (booking_id, versio
 /// So many rooms are thought of in one transaction.
 const CLEANED_AT_ONCE: i64 = 100;
 // Who waits for a row of another process would find it dealt with.
-const DUE: &str = "select booking_id, version, status, room_type_id, room, arrival, departure, cause_id, correlation_id,
+const DUE: &str =
+    "select booking_id, version, status, room_type_id, room, arrival, departure, cause_id, correlation_id,
         traceparent, tracestate
     from housekeeping.stay where status = 'CHECKED_IN' and next_cleaning < departure and next_cleaning <= $1
     order by next_cleaning limit $2 for no key update skip locked";
