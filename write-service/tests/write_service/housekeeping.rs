@@ -14,7 +14,7 @@ use telemetry::database::Database;
 use uuid::Uuid;
 use write_service::Settings;
 
-use crate::fixture::{DEADLINE, Hotel, OutboxRow, Service, booking, day, record, surroundings};
+use crate::fixture::{DEADLINE, Hotel, OutboxRow, Service, booking, connect, day, record, surroundings};
 
 const BOOKINGS: &str = "/direct-booking/bookings";
 const TASKS: &str = "/housekeeping/tasks";
@@ -217,14 +217,19 @@ async fn events_that_come_again_or_late_change_nothing() {
     let all = async || hotel.admin.query_one(all, &[]).await.unwrap().get::<_, Option<String>>(0);
     let (before, told) = (all().await, hotel.number("select count(*) from housekeeping.outbox").await);
 
-    tell(&life).await;
-    let late: Vec<_> = life.iter().rev().cloned().collect();
-    tell(&late).await;
-    tell(&[booked("last", 1, Confirmed, (1, 2))]).await;
-    tasks_are(&hotel, "last", &[("PREPARATION", "SCHEDULED", 1, "-"), ("DEPARTURE_CLEANING", "SCHEDULED", 2, "-")])
+    // Each alone, so that it is not merely overtaken in its batch.
+    for (at, document) in life.iter().enumerate() {
+        let marker = format!("marker-{at}");
+        tell(&[document.clone(), booked(&marker, 1, Confirmed, (1, 2))]).await;
+        tasks_are(
+            &hotel,
+            &marker,
+            &[("PREPARATION", "SCHEDULED", 1, "-"), ("DEPARTURE_CLEANING", "SCHEDULED", 2, "-")],
+        )
         .await;
+    }
     assert_eq!(all().await, before);
-    assert_eq!(hotel.number("select count(*) from housekeeping.outbox").await, told + 2);
+    assert_eq!(hotel.number("select count(*) from housekeeping.outbox").await, told + 2 * 5);
 }
 
 #[tokio::test]
@@ -357,6 +362,45 @@ async fn a_task_is_completed_once_unless_it_is_cancelled_or_another_version_was_
     service.post(&cancelled, &nothing).await.expect_problem(409, "task-cancelled");
     service.post(&format!("{TASKS}/nothing/complete"), &nothing).await.expect_problem(404, "not-found");
     service.post(&complete, &json!({"by": "me"})).await.expect_problem(422, "invalid-fields");
+}
+
+#[tokio::test]
+async fn a_room_whose_booking_is_being_changed_holds_up_no_other() {
+    let hotel = Hotel::open_with("held up", |mut settings| {
+        settings.contexts.retain(|(context, _)| context.name != "housekeeping");
+        settings
+    })
+    .await;
+    let due = "insert into housekeeping.stay
+        select id, 1, 'CHECKED_IN', 'double', '7', current_date - 1, current_date + 5, current_date,
+            gen_random_uuid(), 'story', null, null from unnest(array['b1', 'b2']) as id";
+    hotel.admin.execute(due, &[]).await.unwrap();
+    let locker = connect(&hotel.admin_url).await;
+    locker.batch_execute("begin; select from housekeeping.stay where booking_id = 'b1' for update").await.unwrap();
+    let database = Database::parse(&hotel.login.url).unwrap();
+    let _service = Service::start(Settings::all_in(&database, hotel.kafka.clone(), surroundings())).await;
+    tasks_are(&hotel, "b2", &[("DAILY_CLEANING", "SCHEDULED", 0, "7")]).await;
+    assert!(tasks(&hotel, "b1").await.is_empty());
+    locker.batch_execute("rollback").await.unwrap();
+    tasks_are(&hotel, "b1", &[("DAILY_CLEANING", "SCHEDULED", 0, "7")]).await;
+}
+
+#[tokio::test]
+async fn what_is_completed_while_its_booking_ends_stays_completed() {
+    let hotel = open("at the same time").await;
+    tell(&hotel, &[booked("b1", 1, BookingStatus::Confirmed, (0, 2))]).await;
+    tasks_are(&hotel, "b1", &[("PREPARATION", "SCHEDULED", 0, "-"), ("DEPARTURE_CLEANING", "SCHEDULED", 2, "-")]).await;
+    // A command that has not committed yet.
+    let command = connect(&hotel.admin_url).await;
+    let completes = "begin; update housekeeping.task set version = 2, status = 'COMPLETED', completed_at = now()
+        where kind = 'PREPARATION'";
+    command.batch_execute(completes).await.unwrap();
+    tell(&hotel, &[booked("b1", 2, BookingStatus::Cancelled, (0, 2))]).await;
+    let waiting =
+        "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
+    eventually("the reactor waits for it", DEADLINE, async || hotel.number(waiting).await == 1).await;
+    command.batch_execute("commit").await.unwrap();
+    tasks_are(&hotel, "b1", &[("PREPARATION", "COMPLETED", 0, "-"), ("DEPARTURE_CLEANING", "CANCELLED", 2, "-")]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
