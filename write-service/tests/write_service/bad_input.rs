@@ -21,6 +21,7 @@ pub(crate) const COMMANDS: &[(&str, fn() -> Value)] = &[
     ("/direct-booking/bookings/b1/check-in", || json!({"room": "1"})),
     ("/direct-booking/bookings/b2/check-out", || json!({})),
     ("/direct-booking/guests/zoe/erase", || json!({})),
+    ("/housekeeping/tasks/t1/complete", || json!({})),
 ];
 
 const ACCOUNTS: &str = "/accounts/accounts";
@@ -46,6 +47,11 @@ pub(crate) async fn hotel(purpose: &str) -> Hotel {
         "insert into payments.payment values ('b0', 1, 'TAKEN', 'account:ada', 7500, 'EUR', 1, 1, false, null, now(), now(),
         'story', '0199aaaa-0000-7000-8000-000000000001', null, null)";
     hotel.admin.execute(payment, &[]).await.unwrap();
+    let task = "with stay as (
+            insert into housekeeping.stay values ('b0', 1, 'CONFIRMED', 'double', null, current_date + 1, current_date + 2,
+                current_date + 2, '0199aaaa-0000-7000-8000-000000000001', 'story', null, null)
+        ) insert into housekeeping.task values ('t1', 1, 'PREPARATION', 'SCHEDULED', 'b0', 'double', null, current_date + 1, null)";
+    hotel.admin.execute(task, &[]).await.unwrap();
     hotel
 }
 

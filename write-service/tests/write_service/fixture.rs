@@ -208,7 +208,8 @@ impl Hotel {
             "select (select count(*) from accounts.account) + (select count(*) from accounts.card) + (select count(*) from accounts.outbox)
                 + (select count(*) from direct_booking.room_type) + (select count(*) from direct_booking.booking)
                 + (select count(*) from direct_booking.rate_plan) + (select count(*) from direct_booking.guest)
-                + (select count(*) from direct_booking.outbox) + (select coalesce(sum(taken), 0) from direct_booking.room_night)",
+                + (select count(*) from direct_booking.outbox) + (select coalesce(sum(taken), 0) from direct_booking.room_night)
+                + (select count(*) from housekeeping.outbox)",
         )
         .await
     }

@@ -10,6 +10,7 @@ mod concurrency;
 mod documents;
 mod fixture;
 mod guests;
+mod housekeeping;
 mod idempotency;
 mod isolation;
 mod messages;
