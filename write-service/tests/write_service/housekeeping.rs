@@ -48,6 +48,7 @@ fn booked(id: &str, version: i64, status: BookingStatus, days: (i64, i64)) -> Bo
         total: nothing,
         made_at: Utc::now(),
         rejection: None,
+        confirmation_requested_at: None,
         cancelled_at: None,
         checked_in_at: None,
         checked_out_at: (status == BookingStatus::CheckedOut).then(Utc::now),
