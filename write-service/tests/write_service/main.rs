@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod bookings;
+mod channels;
 mod concurrency;
 mod documents;
 mod fixture;
