@@ -85,8 +85,9 @@ async fn nights(client: &impl GenericClient, taken: &Taken) -> Result<(Option<Sa
         nights.push(NightSaid { night, available: there.available(), revision });
     }
     let said = nights.iter().map(|it| Said { night: it.night, revision: it.revision }).collect();
-    let saying = Saying::Nights { room_type_id: taken.subject.clone(), nights };
-    Ok((Some(saying), said))
+    // Those that are over may be forgotten by now.
+    let saying = (!nights.is_empty()).then(|| Saying::Nights { room_type_id: taken.subject.clone(), nights });
+    Ok((saying, said))
 }
 
 async fn booking(client: &impl GenericClient, taken: &Taken) -> Result<(Option<Saying>, Vec<Said>), database::Error> {

@@ -49,8 +49,8 @@ impl Handler for RoomTypes {
         let copies = latest(events, |copy| (&copy.room_type_id, copy.version));
         let room_types: Vec<&str> = copies.keys().copied().collect();
         allotments::hold(transaction, &room_types).await?;
-        copies::keep_room_types(transaction, &copies).await?;
-        let nights: Vec<Nights<'_>> = room_types.iter().map(|room_type_id| Nights::all(room_type_id)).collect();
+        let changed = copies::keep_room_types(transaction, &copies).await?;
+        let nights: Vec<Nights<'_>> = changed.iter().map(|room_type_id| Nights::all(room_type_id)).collect();
         Ok(notices::of_nights(transaction, None, &nights).await?)
     }
 }

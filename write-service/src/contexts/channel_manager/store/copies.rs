@@ -26,7 +26,7 @@ const UPSERT_STAYS: &str = "insert into channel_manager.stay as copy
 const UPSERT_ROOM_TYPES: &str = "insert into channel_manager.room_type as copy (room_type_id, version, rooms)
     select * from unnest($1::text[], $2::bigint[], $3::int[])
     on conflict (room_type_id) do update set version = excluded.version, rooms = excluded.rooms
-    where copy.version < excluded.version";
+    where copy.version < excluded.version returning room_type_id";
 
 /// What is kept of a booking.
 #[derive(Clone, Debug)]
@@ -84,15 +84,15 @@ pub(crate) async fn keep_stays<'a>(
     Ok(stays.values().filter_map(|stay| stay.changed(before.get(stay.booking_id.as_str()).copied())).collect())
 }
 
-/// Keeps the numbers of rooms, of each type once.
+/// Keeps the numbers of rooms, of each type once. Gives the types of which a higher version has come.
 pub(crate) async fn keep_room_types(
     transaction: &Transaction<'_>,
     room_types: &BTreeMap<&str, &RoomTypeCopy>,
-) -> Result<(), database::Error> {
+) -> Result<Vec<String>, database::Error> {
     let ids: Vec<&str> = room_types.keys().copied().collect();
     let versions: Vec<i64> = room_types.values().map(|copy| copy.version.get()).collect();
     let rooms: Vec<i32> = room_types.values().map(|copy| copy.rooms).collect();
     let statement = transaction.prepare_cached(UPSERT_ROOM_TYPES).await?;
-    transaction.execute(&statement, &[&ids, &versions, &rooms]).await?;
-    Ok(())
+    let rows = transaction.query(&statement, &[&ids, &versions, &rooms]).await?;
+    Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
 }
