@@ -33,6 +33,8 @@ mod routes;
 mod service;
 pub mod settings;
 mod shell;
+mod stay;
+mod third_party;
 mod topics;
 
 pub use context::{CardDetails, Surroundings};

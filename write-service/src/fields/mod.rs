@@ -7,6 +7,7 @@ pub(crate) mod card_token;
 pub(crate) mod email;
 pub(crate) mod guests;
 pub(crate) mod rate;
+pub(crate) mod stay;
 
 use std::{cell::RefCell, fmt::Display, ops::RangeInclusive, str::FromStr};
 

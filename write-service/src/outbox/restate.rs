@@ -48,6 +48,8 @@ pub(crate) trait Restated {
     const TABLE: &'static str;
     /// The column with its id.
     const ID: &'static str;
+    /// What is read of a row: all of it, and perhaps what belongs to it elsewhere.
+    const COLUMNS: &'static str = "*";
     /// The event's type.
     const EVENT: &'static str;
 
@@ -75,8 +77,8 @@ async fn page<R: Restated>(transaction: &Transaction<'_>, which: &Which<'_>) -> 
         let raise = format!("update {table} set version = version + $2 where {id} = any($1)");
         transaction.execute(&transaction.prepare_cached(&raise).await?, &[&ids, &which.raise]).await?;
     }
-    let read = format!("select * from {table} where {id} = any($1) order by {id}");
-    // Prepared anew each time, since it says `*`.
+    let read = format!("select {} from {table} where {id} = any($1) order by {id}", R::COLUMNS);
+    // Prepared anew each time, since it may say `*`.
     for row in transaction.query(&read, &[&ids]).await? {
         let entry = match R::read(&row)? {
             Some(document) => Entry::new(&document, R::EVENT, which.cause),

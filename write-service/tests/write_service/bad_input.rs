@@ -3,7 +3,7 @@
 use proptest::{prelude::*, test_runner::TestRunner};
 use serde_json::{Map, Value, json};
 
-use crate::fixture::{Answer, Hotel, account, booking, by_guest, day, details, rate_plan, tariff};
+use crate::fixture::{Answer, Hotel, account, booking, by_guest, day, details, rate_plan, site, sold, tariff};
 
 /// Every command, with a body that it takes.
 pub(crate) const COMMANDS: &[(&str, fn() -> Value)] = &[
@@ -22,6 +22,11 @@ pub(crate) const COMMANDS: &[(&str, fn() -> Value)] = &[
     ("/direct-booking/bookings/b2/check-out", || json!({})),
     ("/direct-booking/guests/zoe/erase", || json!({})),
     ("/housekeeping/tasks/t1/complete", || json!({})),
+    ("/channel-manager/sites", || site("new", "http://127.0.0.1:9/hotel?key=secret")),
+    ("/channel-manager/sites/expo/allot", || json!({"roomTypeId": "double", "rooms": 3})),
+    ("/channel-manager/sites/gone/disconnect", || json!({})),
+    ("/channel-manager/sites/expo/receive-booking", || sold("new", 1, 2)),
+    ("/channel-manager/site-bookings/c0/cancel", || json!({})),
 ];
 
 const ACCOUNTS: &str = "/accounts/accounts";
@@ -43,6 +48,10 @@ pub(crate) async fn hotel(purpose: &str) -> Hotel {
     service.post(BOOKINGS, &by_guest("b3", "zoe")).await.expect(202);
     service.post(&format!("{BOOKINGS}/b3/cancel"), &json!({})).await.expect(200);
     service.post(BOOKINGS, &by_guest("b4", "ann")).await.expect(202);
+    for id in ["expo", "gone"] {
+        service.post("/channel-manager/sites", &site(id, "http://127.0.0.1:9")).await.expect(201);
+    }
+    service.post("/channel-manager/sites/expo/receive-booking", &sold("c0", 1, 1)).await.expect(202);
     let payment =
         "insert into payments.payment values ('b0', 1, 'TAKEN', 'account:ada', 7500, 'EUR', 1, 1, false, null, now(), now(),
         'story', '0199aaaa-0000-7000-8000-000000000001', null, null)";

@@ -1,6 +1,10 @@
 //! One test's hotel: a database, a prefix for topics, and the service with all contexts on a socket of its own.
 
-use std::{collections::BTreeMap, sync::OnceLock, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::{Mutex, OnceLock},
+    time::Duration,
+};
 
 use contracts::{
     ReadAfter, Topic,
@@ -37,6 +41,35 @@ pub(crate) struct Hotel {
     pub(crate) kafka: Kafka,
     pub(crate) login: Login,
     _database: TempDatabase,
+}
+
+/// Does by hand what the capture does: publishes what was not published yet.
+#[derive(Default)]
+pub(crate) struct Relay(Mutex<HashSet<Uuid>>);
+
+impl Relay {
+    /// Publishes what these schemas' outboxes have for these topics.
+    pub(crate) async fn publish(&self, hotel: &Hotel, told: &[(&str, &[Topic])]) {
+        for (schema, topics) in told {
+            let rows = hotel.outbox(schema).await;
+            for topic in *topics {
+                let mut records = Vec::new();
+                for row in rows.iter().filter(|row| row.aggregatetype == topic.name) {
+                    if self.0.lock().unwrap().insert(row.id) {
+                        records.push(row.record());
+                    }
+                }
+                if !records.is_empty() {
+                    hotel.publish(*topic, records).await;
+                }
+            }
+        }
+    }
+
+    /// From now on it publishes all again.
+    pub(crate) fn forget(&self) {
+        self.0.lock().unwrap().clear();
+    }
 }
 
 /// A running service. It ends with this value.
@@ -208,6 +241,9 @@ impl Hotel {
             "select (select count(*) from accounts.account) + (select count(*) from accounts.card) + (select count(*) from accounts.outbox)
                 + (select count(*) from direct_booking.room_type) + (select count(*) from direct_booking.booking)
                 + (select count(*) from direct_booking.rate_plan) + (select count(*) from direct_booking.guest)
+                + (select count(*) from channel_manager.site) + (select count(*) from channel_manager.site_booking)
+                + (select count(*) from channel_manager.allotment) + (select coalesce(sum(revision), 0)::bigint from channel_manager.notice)
+                + (select count(*) from channel_manager.outbox)
                 + (select count(*) from direct_booking.outbox) + (select coalesce(sum(taken), 0) from direct_booking.room_night)
                 + (select count(*) from housekeeping.outbox)",
         )
@@ -345,6 +381,19 @@ pub(crate) fn by_guest(id: &str, guest: &str) -> Value {
     body.as_object_mut().unwrap().remove("accountId");
     body["guest"] = json!({"guestId": guest, "name": "Zoë Maes", "email": "zoe@example.org", "cardToken": "tok_zoe"});
     body
+}
+
+/// An aggregator site.
+pub(crate) fn site(id: &str, url: &str) -> Value {
+    json!({"siteId": id, "name": "Expo", "url": url})
+}
+
+/// A booking of `double` that a site has sold, from so many days on. Its reference is `X-` and its id.
+pub(crate) fn sold(id: &str, check_in: i64, nights: i64) -> Value {
+    let mut sold = booking(id, check_in, nights);
+    sold.as_object_mut().unwrap().remove("accountId");
+    sold["reference"] = json!(format!("X-{id}"));
+    sold
 }
 
 /// A price that is valid for so many hours.

@@ -6,6 +6,7 @@ mod access;
 mod bad_input;
 mod bookings;
 mod card_details;
+mod channels;
 mod concurrency;
 mod documents;
 mod fixture;

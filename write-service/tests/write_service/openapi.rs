@@ -24,6 +24,9 @@ const OWN: &[(&str, &str)] = &[
     ("/erase", "zoe"),
     ("/guests/{", "ann"),
     ("/tasks/{", "t1"),
+    ("/disconnect", "gone"),
+    ("/sites/{", "expo"),
+    ("/site-bookings/{", "c0"),
 ];
 
 const METHODS: [&str; 2] = ["get", "post"];
@@ -105,6 +108,7 @@ fn allowed(name: &str, schema: &Value) -> BoxedStrategy<Value> {
                 "accountId" => vec!["ada"],
                 "roomTypeId" => vec!["double"],
                 "ratePlanId" => vec!["flexible"],
+                "url" => vec!["http://127.0.0.1:9/hotel", "https://127.0.0.1:9/?key=k"],
                 _ => vec!["EUR", "BE", "Zoë", "李小龍", "O'Hara", "ada@example.org", "b0", "", "10"],
             };
             let known: Vec<_> = known.into_iter().map(Value::from).filter(|text| validator.is_valid(text)).collect();
@@ -113,7 +117,7 @@ fn allowed(name: &str, schema: &Value) -> BoxedStrategy<Value> {
             if schema["pattern"].as_str().is_some_and(|pattern| pattern.contains("[A-Z]{")) {
                 return select(known).boxed();
             }
-            if schema["pattern"].as_str().is_some_and(|pattern| pattern.contains('@')) {
+            if schema["pattern"].as_str().is_some_and(|pattern| pattern.contains('@') || pattern.contains("://")) {
                 return select(known).boxed();
             }
             prop_oneof![3 => select(known), 1 => random].boxed()
@@ -204,7 +208,8 @@ fn requests(operations: &[Operation]) -> BoxedStrategy<Sent> {
     let weighed = each.zip(operations).map(|(it, operation)| {
         let ends = operation.path.ends_with("/close")
             || operation.path.ends_with("/cancel")
-            || operation.path.ends_with("/erase");
+            || operation.path.ends_with("/erase")
+            || operation.path.ends_with("/disconnect");
         (if ends { 2 } else { 9 }, it)
     });
     prop::strategy::Union::new_weighted(weighed.collect()).boxed()
@@ -296,6 +301,9 @@ async fn every_route_is_in_the_document_and_a_good_body_is_one_that_it_allows() 
     });
     let documents = [
         "get /accounts/accounts/{id}",
+        "get /channel-manager/site-bookings/{id}",
+        "get /channel-manager/site-bookings/{id}/outcome",
+        "get /channel-manager/sites/{id}",
         "get /direct-booking/bookings/{id}",
         "get /direct-booking/bookings/{id}/outcome",
         "get /direct-booking/guests/{id}",

@@ -1,18 +1,14 @@
 //! A hotel beside the third party that charges cards, with word going round between its contexts.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    sync::Mutex,
-};
+use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use servers::{eventually, topics};
 use telemetry::CancellationToken;
 use tokio::net::TcpListener;
-use uuid::Uuid;
 use write_service::{Settings, Surroundings, contexts};
 
-use crate::fixture::{Answer, DEADLINE, Hotel, account, booking, surroundings};
+use crate::fixture::{Answer, DEADLINE, Hotel, Relay, account, booking, surroundings};
 
 pub(crate) const BOOKINGS: &str = "/direct-booking/bookings";
 
@@ -20,7 +16,7 @@ pub(crate) const BOOKINGS: &str = "/direct-booking/bookings";
 pub(crate) struct Place {
     pub(crate) hotel: Hotel,
     pub(crate) processor: String,
-    published: Mutex<HashSet<Uuid>>,
+    relay: Relay,
     http: reqwest::Client,
     ended: CancellationToken,
 }
@@ -51,31 +47,19 @@ impl Place {
         hotel.service.report_when("readiness", |report| report.ready).await;
         hotel.know_account("ada", true).await;
         hotel.define_rooms("double", 50).await;
-        let (published, http) = (Mutex::default(), reqwest::Client::new());
-        Self { hotel, processor, published, http, ended }
+        let (relay, http) = (Relay::default(), reqwest::Client::new());
+        Self { hotel, processor, relay, http, ended }
     }
 
     /// Does by hand what the capture does: publishes what was not published yet.
     pub(crate) async fn relay(&self) {
-        for context in contexts::ALL {
-            let rows = self.hotel.outbox(context.schema).await;
-            for topic in context.topics {
-                let mut records = Vec::new();
-                for row in rows.iter().filter(|row| row.aggregatetype == topic.name) {
-                    if self.published.lock().unwrap().insert(row.id) {
-                        records.push(row.record());
-                    }
-                }
-                if !records.is_empty() {
-                    self.hotel.publish(*topic, records).await;
-                }
-            }
-        }
+        let told = contexts::ALL.map(|context| (context.schema, context.topics));
+        self.relay.publish(&self.hotel, &told).await;
     }
 
     /// Forgets what was published: it is all published once more.
     pub(crate) fn publish_again(&self) {
-        self.published.lock().unwrap().clear();
+        self.relay.forget();
     }
 
     pub(crate) async fn document(&self, path: &str) -> Value {

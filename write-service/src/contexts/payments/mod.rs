@@ -6,7 +6,6 @@
 //!             writes down what came of them           -> domain decides -> store: payment, event
 //! ```
 
-mod breaker;
 mod documents;
 mod domain;
 mod http;

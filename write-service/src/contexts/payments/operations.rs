@@ -17,10 +17,7 @@ use super::{
     processor::{Asks, Question},
     store,
 };
-use crate::{database, database::read};
-
-/// For how long whoever has taken a row has it: longer than one try.
-const LEASE: Duration = Duration::from_secs(30);
+use crate::{database, database::read, third_party::http::LEASE};
 
 const TAKE: &str = "with due as (
         select key from payments.operation where outcome is null and due_at <= clock_timestamp()

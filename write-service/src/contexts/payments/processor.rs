@@ -1,20 +1,14 @@
 //! The third party that charges cards, over HTTP. Whatever is not a definite answer is none: it is asked again under the
 //! same key, and never taken for a decline.
 
-use std::time::Duration;
-
 use contracts::money::Money;
-use reqwest::{Client, Response, StatusCode, Url};
+use reqwest::{Client, StatusCode, Url};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::domain::Outcome;
-
-/// How long one try may take.
-const TIMEOUT: Duration = Duration::from_secs(10);
-/// The largest answer that is read, in bytes.
-const LARGEST_ANSWER: usize = 64 << 10;
+use crate::third_party::http::{Unknown, ask, client};
 
 /// The third party.
 #[derive(Clone)]
@@ -42,11 +36,6 @@ pub(crate) enum Asks {
     Refund { charge_key: Uuid },
 }
 
-/// Why nobody knows what became of a question.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct Unknown(pub(crate) String);
-
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Answer {
@@ -61,13 +50,12 @@ impl Processor {
     /// # Errors
     /// When TLS cannot be set up.
     pub(crate) fn at(address: &Url) -> Result<Self, reqwest::Error> {
-        let client = Client::builder().timeout(TIMEOUT).redirect(reqwest::redirect::Policy::none()).build()?;
         let below = |path: &str| {
             let mut url = address.clone();
             url.set_path(&format!("{}/v1/{path}", address.path().trim_end_matches('/')));
             url
         };
-        Ok(Self { client, charges: below("charges"), refunds: below("refunds") })
+        Ok(Self { client: client()?, charges: below("charges"), refunds: below("refunds") })
     }
 
     /// Asks, and gives what came of it.
@@ -85,24 +73,11 @@ impl Processor {
             ),
         };
         let request = self.client.post(url.clone()).header("Idempotency-Key", question.key.to_string()).json(&body);
-        // An error's own text names the address, which may hold a secret.
-        let response = request.send().await.map_err(|error| Unknown(error.without_url().to_string()))?;
-        let status = response.status();
-        let answer = read(response).await?;
+        let (status, answer) = ask(request).await?;
+        // What is no JSON is judged by its status alone.
+        let answer = serde_json::from_slice(&answer).unwrap_or_default();
         judge(status, &answer, matches!(question.asks, Asks::Charge { .. }))
     }
-}
-
-async fn read(mut response: Response) -> Result<Value, Unknown> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| Unknown(error.without_url().to_string()))? {
-        if body.len() + chunk.len() > LARGEST_ANSWER {
-            return Err(Unknown(format!("an answer of more than {LARGEST_ANSWER} bytes")));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    // What is no JSON is judged by its status alone.
-    Ok(serde_json::from_slice(&body).unwrap_or_default())
 }
 
 /// What an answer means.

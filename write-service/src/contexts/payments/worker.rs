@@ -7,19 +7,22 @@ use telemetry::CancellationToken;
 use tokio::{task::JoinSet, time::sleep};
 
 use super::{
-    breaker::{Breaker, Permit},
     operations::{self, Error, Taken},
-    processor::{Processor, Unknown},
+    processor::Processor,
 };
-use crate::context::Workshop;
+use crate::{
+    context::Workshop,
+    third_party::{
+        breaker::{Breaker, Permit},
+        http::Unknown,
+        retry::wait,
+    },
+};
 
 /// How many questions are under way at most.
 const AT_ONCE: usize = 8;
 /// How often it is looked for what is due, when nothing rings: another process may have written it.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// The first and the longest wait before a question is asked again.
-const FIRST_WAIT: Duration = Duration::from_millis(200);
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// Works until the token is cancelled, and then to the end of what is under way.
 pub(super) async fn run(workshop: Workshop, shutdown: CancellationToken) {
@@ -91,14 +94,4 @@ async fn answer(pool: Pool, processor: Processor, taken: Taken) -> Result<(), Un
         tracing::warn!(key = %question.key, %error, "what came of it cannot be written down: asked again later");
     }
     answer.map(drop)
-}
-
-/// Longer and longer, with jitter, so that not all come back at once.
-fn wait(tries: u32) -> Duration {
-    let mut backoff = telemetry::backoff::Backoff::new(FIRST_WAIT, LONGEST_WAIT);
-    let mut wait = backoff.next_wait();
-    for _ in 1..tries.min(16) {
-        wait = backoff.next_wait();
-    }
-    wait
 }

@@ -9,7 +9,8 @@ use contracts::{
     money::Money,
 };
 
-use super::{guest::NewGuest, rate_plan::RatePlan, stay::Stay};
+use super::{guest::NewGuest, rate_plan::RatePlan};
+use crate::stay::Stay;
 
 /// A booking.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,7 +9,8 @@ use contracts::{
     money::Money,
 };
 
-use super::{booking::Booking, stay::Stay};
+use super::booking::Booking;
+use crate::stay::Stay;
 
 /// Why what was sold is not to be had.
 const NO_ROOM: &str = "no-room";

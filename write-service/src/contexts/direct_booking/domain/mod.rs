@@ -5,4 +5,3 @@ pub(crate) mod channel;
 pub(crate) mod guest;
 pub(crate) mod rate_plan;
 pub(crate) mod room_type;
-pub(crate) mod stay;

@@ -18,7 +18,6 @@ use super::{
         domain::{
             booking::{Booker, Booking, Make, Price, Refusal},
             guest::NewGuest,
-            stay::Stay,
         },
         store,
     },
@@ -29,7 +28,7 @@ use crate::{
     answer::Answer,
     body::Presence,
     command::Command,
-    fields::{Field, Fields, card_token::card_token, email::email, guests::guests, rate::rate},
+    fields::{Field, Fields, card_token::card_token, email::email, guests::guests, rate::rate, stay::stay},
     path::Id,
     problem::Problem,
     routes::Routes,
@@ -171,16 +170,6 @@ fn guest(field: &Field<'_>) -> Option<NewGuest> {
         let id = id?.unwrap_or_else(GuestId::generate);
         Some(NewGuest { id, name: name?, email: email?, card_token: card_token? })
     })
-}
-
-fn stay(fields: &mut Fields<'_>, today: NaiveDate) -> Option<Stay> {
-    let check_in = fields.required("checkIn", |field| field.date());
-    let check_out = fields.required("checkOut", |field| field.date());
-    let stay = Stay::new(check_in?, check_out?).or_else(|invalid| fields.refuse("checkOut", invalid).ok_or(())).ok()?;
-    match stay.is_timely(today) {
-        Ok(()) => Some(stay),
-        Err(untimely) => fields.refuse("checkIn", untimely),
-    }
 }
 
 /// A rate plan, and what the guest was shown; or a rate that was agreed.

@@ -10,11 +10,8 @@ use contracts::{
 use deadpool_postgres::Transaction;
 use inbox::{Delivery, Handler, Unapplied, Undecodable};
 
-use super::super::{
-    domain::{channel::Sold, stay::Stay},
-    store,
-};
-use crate::command::Cause;
+use super::super::{domain::channel::Sold, store};
+use crate::{command::Cause, stay::Stay};
 
 /// Makes and cancels the bookings of sites.
 pub(super) struct SiteBookings;

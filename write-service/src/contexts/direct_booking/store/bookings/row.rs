@@ -9,10 +9,11 @@ use contracts::{
 };
 use tokio_postgres::Row;
 
-use super::super::super::domain::{booking::Booking, stay::Stay};
+use super::super::super::domain::booking::Booking;
 use crate::{
     database::{self, read},
     outbox::Parameter,
+    stay::Stay,
 };
 
 /// A query for bookings. Columns by name: a statement that says `*` fails, where it is prepared already, once a migration
