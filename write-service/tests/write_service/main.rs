@@ -14,4 +14,5 @@ mod openapi;
 mod outbox;
 mod payments;
 mod read_after;
+mod readers;
 mod startup;
