@@ -5,6 +5,8 @@
 //! context follows, with its documents, event types and topics. There is no I/O here, and no database.
 
 pub mod accounts;
+pub mod acl;
+pub mod asyncapi;
 pub mod channel_manager;
 pub mod compatibility;
 pub mod contract;
