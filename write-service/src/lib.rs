@@ -4,6 +4,7 @@
 //! outbox row that tells the world. [`contexts`] are siblings of one shape; what they share stands beside them. A
 //! context knows the others only by the events that they publish.
 
+pub mod acls;
 mod action;
 mod answer;
 mod body;

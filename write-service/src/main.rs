@@ -1,12 +1,15 @@
-//! `write-service serve` and `write-service migrate`.
+//! `write-service serve`, `write-service migrate` and `write-service acls`.
 
-use std::process::ExitCode;
+use std::{io::Write as _, process::ExitCode};
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use telemetry::{database, health::Health, logs, metrics::Metrics, settings, shutdown};
 use tokio::net::TcpListener;
-use write_service::settings::{MigrateArgs, Serve, ServeArgs};
+use write_service::{
+    acls::AclArgs,
+    settings::{MigrateArgs, Serve, ServeArgs},
+};
 
 /// The hotel's contexts: commands over HTTP, one transaction for state and event.
 #[derive(Parser)]
@@ -23,6 +26,8 @@ enum Action {
     Serve(ServeArgs),
     /// Creates or upgrades the contexts' schemas and roles, then exits.
     Migrate(MigrateArgs),
+    /// Prints, as a shell script, what every service may do on a Kafka that has ACLs: made from the contracts.
+    Acls(AclArgs),
 }
 
 #[tokio::main]
@@ -37,6 +42,13 @@ async fn main() -> anyhow::Result<ExitCode> {
         }
         Action::Migrate(args) => match args.check() {
             Ok(admin) => migrate(&admin, &args.logs).await,
+            Err(problems) => Ok(settings::refuse(&problems)),
+        },
+        Action::Acls(args) => match args.script() {
+            Ok(script) => {
+                std::io::stdout().write_all(script.as_bytes()).context("the script cannot be written")?;
+                Ok(ExitCode::SUCCESS)
+            }
             Err(problems) => Ok(settings::refuse(&problems)),
         },
     }
