@@ -5,6 +5,8 @@
 //! context follows, with its documents, event types and topics. There is no I/O here, and no database.
 
 pub mod accounts;
+pub mod acl;
+pub mod asyncapi;
 pub mod channel_manager;
 pub mod compatibility;
 pub mod contract;
@@ -36,6 +38,9 @@ pub fn contracts() -> impl Iterator<Item = Contract> {
     .flatten()
     .copied()
 }
+
+/// The topics on which commands may be sent, each with the context that does them. Who may is for the operator to say.
+pub const COMMAND_TOPICS: &[(&str, Topic)] = &[("direct-booking", direct_booking::COMMANDS)];
 
 /// Every topic of every context.
 pub fn topics() -> impl Iterator<Item = Topic> {

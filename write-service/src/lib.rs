@@ -5,6 +5,7 @@
 //! context knows the others only by the events that they publish.
 
 mod access;
+pub mod acls;
 mod action;
 mod answer;
 mod body;

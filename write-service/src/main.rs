@@ -1,6 +1,6 @@
-//! `write-service serve` and `write-service migrate`.
+//! `write-service serve`, `write-service migrate` and `write-service acls`.
 
-use std::process::ExitCode;
+use std::{io::Write as _, process::ExitCode};
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
@@ -8,6 +8,7 @@ use telemetry::{database, health::Health, logs, metrics::Metrics, settings, shut
 use tokio::net::TcpListener;
 use write_service::{
     Selection,
+    acls::AclArgs,
     context::Context,
     settings::{MigrateArgs, RepublishArgs, Serve, ServeArgs},
 };
@@ -29,6 +30,8 @@ enum Action {
     Republish(RepublishArgs),
     /// Creates or upgrades the contexts' schemas and roles, then exits.
     Migrate(MigrateArgs),
+    /// Prints, as a shell script, what every service may do on a Kafka that has ACLs: made from the contracts.
+    Acls(AclArgs),
 }
 
 #[tokio::main]
@@ -50,6 +53,13 @@ async fn main() -> anyhow::Result<ExitCode> {
         }
         Action::Migrate(args) => match args.check() {
             Ok(admin) => migrate(&admin, &args.logs).await,
+            Err(problems) => Ok(settings::refuse(&problems)),
+        },
+        Action::Acls(args) => match args.script() {
+            Ok(script) => {
+                std::io::stdout().write_all(script.as_bytes()).context("the script cannot be written")?;
+                Ok(ExitCode::SUCCESS)
+            }
             Err(problems) => Ok(settings::refuse(&problems)),
         },
     }

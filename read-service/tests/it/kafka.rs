@@ -1,10 +1,12 @@
 //! The whole service: from Kafka to an answer.
 
+use std::collections::BTreeSet;
+
 use contracts::{ReadAfter, Topic, accounts, direct_booking};
 use inbox::Delivery;
 use read_service::{Settings, serve};
 use serde_json::{Value, json};
-use servers::{eventually, shared, topics, unique_prefix};
+use servers::{eventually, groups, shared, topics, unique_prefix};
 use telemetry::{CancellationToken, database::Database, health::Health, kafka::Kafka, metrics::Metrics};
 use tokio::{net::TcpListener, task::JoinHandle};
 
@@ -148,5 +150,32 @@ async fn a_poisoned_message_does_not_stop_the_rest() {
     service.ready().await;
     let data = service.ask("{ bookings { nodes { id } } }", &[&made, &booking("5", 1, "2026-03-01", &json!({}))]).await;
     assert_eq!(data["bookings"]["nodes"], json!([{"id": "5"}, {"id": "7"}]));
+    service.end().await;
+}
+
+#[tokio::test]
+async fn the_service_reads_what_it_declares_and_nothing_else() {
+    let views = Views::create("readers").await;
+    let prefix = unique_prefix("readers");
+    let bootstrap = &shared::kafka().bootstrap_servers;
+    let readers = contracts::readers::readers().unwrap();
+    let reader = &readers["read-service"];
+    // Every topic, since one that it reads without having declared it would have to be there too.
+    for topic in contracts::topics() {
+        topics::create(bootstrap, &format!("{prefix}{}", topic.name), topic.partitions, topic.config()).await.unwrap();
+    }
+    let service = Service::start(views.service(), &prefix).await;
+    service.ready().await;
+    let declared: BTreeSet<_> = reader.reads.iter().map(|topic| format!("{prefix}{topic}")).collect();
+    eventually("it reads what it declares", SOON, async || {
+        let read = groups::topics_read(bootstrap, &prefix).await.unwrap();
+        assert!(read.keys().all(|group| group.starts_with(&format!("{prefix}{}", reader.groups))), "{read:?}");
+        if read.values().flatten().collect::<BTreeSet<_>>() == declared.iter().collect() {
+            Ok(Some(()))
+        } else {
+            Err(format!("{read:?}"))
+        }
+    })
+    .await;
     service.end().await;
 }

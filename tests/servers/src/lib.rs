@@ -11,6 +11,7 @@
 
 pub mod binaries;
 mod child;
+pub mod groups;
 pub mod kafka;
 mod ports;
 pub mod postgres;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod access;
+mod acls;
 mod bad_input;
 mod bookings;
 mod card_details;
@@ -24,6 +25,7 @@ mod place;
 mod prefer;
 mod rate_plans;
 mod read_after;
+mod readers;
 mod republish;
 mod startup;
 mod stays;
