@@ -5,8 +5,11 @@ use serde_json::{Map, Value, json};
 
 use crate::fixture::{Answer, Hotel, account, booking, by_guest, day, details, rate_plan, site, sold, tariff};
 
-/// Every command, with a body that it takes.
-pub(crate) const COMMANDS: &[(&str, fn() -> Value)] = &[
+/// A command's path, with a body that it takes.
+type Command = (&'static str, fn() -> Value);
+
+/// Every command.
+pub(crate) const COMMANDS: &[Command] = &[
     ("/accounts/accounts", || account("new")),
     ("/accounts/accounts/ada/change-details", || details("Gent")),
     ("/accounts/accounts/ada/change-card-details", || json!({"cardToken": "tok_new"})),

@@ -128,12 +128,13 @@ impl Lanes {
         };
         let Some(site) = self.sites.remove(&id) else { return };
         match answer {
-            None => {}
             Some(Ok(())) => {
-                if self.breakers.remove(&site).is_some_and(|mut breaker| breaker.answered()) {
+                let was_open = self.breakers.remove(&site).is_some_and(|mut breaker| breaker.answered());
+                if was_open {
                     tracing::info!(site, "the site answers again");
                 }
             }
+            None => {}
             Some(Err(reason)) => {
                 let breaker = self.breakers.entry(site.clone()).or_insert_with(Breaker::new);
                 if let Some(pause) = breaker.failed(Instant::now()) {

@@ -22,7 +22,7 @@ pub(crate) struct RatePlan {
 }
 
 /// A price, and until when it may be said.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Tariff {
     pub(crate) nightly_rate: Money,
     pub(crate) valid_until: DateTime<Utc>,

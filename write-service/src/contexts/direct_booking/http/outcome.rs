@@ -46,7 +46,7 @@ pub(super) fn routes() -> Routes {
 
 /// Where the outcome of a booking is told.
 pub(super) fn path(id: &str) -> String {
-    format!("{}/{id}/outcome", COLLECTION)
+    format!("{COLLECTION}/{id}/outcome")
 }
 
 /// The answer to a command that began a booking, once it is known what has come of it.
