@@ -1,6 +1,7 @@
 //! Benchmarks of the pipeline's programs, on a PostgreSQL and a Kafka that are started for them.
 
 mod capture;
+mod commands;
 mod report;
 mod stats;
 
@@ -13,12 +14,15 @@ use clap::Parser;
 enum Benchmark {
     /// The outbox relay: how fast, how late, how much memory.
     Capture(capture::Args),
+    /// The write service: commands and documents over HTTP.
+    Commands(commands::Args),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let result = match Benchmark::parse() {
         Benchmark::Capture(args) => capture::run(&args).await,
+        Benchmark::Commands(args) => commands::run(&args).await,
     };
     match result {
         Ok(report) => {
