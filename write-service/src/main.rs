@@ -7,10 +7,8 @@ use clap::{Parser, Subcommand};
 use telemetry::{database, health::Health, logs, metrics::Metrics, settings, shutdown};
 use tokio::net::TcpListener;
 use write_service::{
-    Selection,
     acls::AclArgs,
-    context::Context,
-    settings::{MigrateArgs, RepublishArgs, Serve, ServeArgs},
+    settings::{MigrateArgs, Republish, RepublishArgs, Serve, ServeArgs},
 };
 
 /// The hotel's contexts: commands over HTTP, one transaction for state and event.
@@ -47,7 +45,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         Action::Republish(args) => {
             let log_args = args.logs.clone();
             match args.check() {
-                Ok((contexts, selection)) => republish(contexts, &selection, &log_args).await,
+                Ok(republish) => tell_again(republish, &log_args).await,
                 Err(problems) => Ok(settings::refuse(&problems)),
             }
         }
@@ -75,17 +73,11 @@ async fn run(serve: Serve, log_args: &logs::LogArgs) -> anyhow::Result<ExitCode>
     Ok(ExitCode::SUCCESS)
 }
 
-async fn republish(
-    contexts: Vec<(&'static Context, database::Database)>,
-    selection: &Selection,
-    log_args: &logs::LogArgs,
-) -> anyhow::Result<ExitCode> {
+async fn tell_again(republish: Republish, log_args: &logs::LogArgs) -> anyhow::Result<ExitCode> {
     let _guard = logs::init("write-service", log_args).map_err(anyhow::Error::from_boxed)?;
-    for (context, database) in contexts {
-        write_service::republish(context, &database, selection, |topic, count| {
-            tracing::info!(topic, count, "told again")
-        })
-        .await?;
+    for (context, database) in republish.contexts {
+        let told = |topic, count| tracing::info!(topic, count, "told again");
+        write_service::republish(context, &database, &republish.selection, told).await?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -23,7 +23,7 @@ pub(crate) struct Problem {
     detail: String,
     errors: Vec<Invalid>,
     retry_after: Option<u32>,
-    challenge: Option<HeaderValue>,
+    challenge: Option<Box<HeaderValue>>,
 }
 
 /// One field that cannot be accepted.
@@ -110,7 +110,7 @@ impl From<Denied> for Problem {
             Denied::Insufficient(_) => ("insufficient-scope", "Insufficient scope"),
             Denied::Unavailable => return Self::unavailable(format!("Sorry: {denied}.")),
         };
-        let challenge = denied.challenge();
+        let challenge = denied.challenge().map(Box::new);
         Self { challenge, ..Self::new(denied.status(), slug, title, format!("Not done: {denied}.")) }
     }
 }
@@ -128,7 +128,7 @@ impl From<Problem> for Answer {
         let body = serde_json::to_vec(&body).unwrap_or_default();
         let mut answer = Self::new(problem.status, MEDIA_TYPE, body);
         if let Some(challenge) = problem.challenge {
-            answer.headers.insert(header::WWW_AUTHENTICATE, challenge);
+            answer.headers.insert(header::WWW_AUTHENTICATE, *challenge);
         }
         if let Some(seconds) = problem.retry_after {
             answer.headers.insert(header::RETRY_AFTER, seconds.into());

@@ -269,6 +269,14 @@ pub struct RepublishArgs {
     pub logs: LogArgs,
 }
 
+/// What `republish` needs, checked.
+pub struct Republish {
+    /// The contexts, each with its database.
+    pub contexts: Vec<(&'static Context, Database)>,
+    /// What of them is told again.
+    pub selection: Selection,
+}
+
 /// The most that versions are raised by.
 const HIGHEST_RAISE: u64 = 1_000_000;
 
@@ -277,7 +285,7 @@ impl RepublishArgs {
     ///
     /// # Errors
     /// With every problem that was found.
-    pub fn check(self) -> Result<(Vec<(&'static Context, Database)>, Selection), Problems> {
+    pub fn check(self) -> Result<Republish, Problems> {
         let mut problems = Problems::new();
         self.logs.check(&mut problems);
         let contexts = databases(&self.contexts, self.database_url.as_deref(), &self.own, &mut problems);
@@ -288,7 +296,8 @@ impl RepublishArgs {
             problems.add("--topic", format!("{topic:?} is no topic of a context"));
         }
         let selected = raise.and_then(|raise| {
-            Some((contexts, Selection { topic: self.topic, id: self.id, raise_version: i64::try_from(raise).ok()? }))
+            let raise_version = i64::try_from(raise).ok()?;
+            Some(Republish { contexts, selection: Selection { topic: self.topic, id: self.id, raise_version } })
         });
         problems.finish(selected)
     }
