@@ -78,25 +78,32 @@ impl Answer {
         let document = document.ok_or_else(|| Problem::not_found("Nothing has this id."))?;
         let etag = conditional::etag(D::REVISION, document.version());
         let mut answer = Self::tagged(request, &etag, document)?;
-        let cache = match document.valid_until() {
-            // Without a validity it may be stale at once: to be kept, but asked for again.
-            None => "private, no-cache".to_owned(),
-            Some(until) => format!("private, max-age={}", (until - Utc::now()).num_seconds().max(0)),
-        };
-        insert(&mut answer.headers, CACHE_CONTROL, &cache);
+        if let Some(until) = document.valid_until() {
+            let cache = format!("private, max-age={}", (until - Utc::now()).num_seconds().max(0));
+            insert(&mut answer.headers, CACHE_CONTROL, &cache);
+        }
         Ok(answer)
     }
 
     /// Something to be read that has this entity tag, or 304 when the client has it.
     pub(crate) fn tagged(request: &HeaderMap, etag: &str, body: &impl Serialize) -> Result<Self, Problem> {
-        let mut answer = if conditional::is_known(request, etag) {
-            Self { status: StatusCode::NOT_MODIFIED, headers: HeaderMap::new(), body: Bytes::new() }
-        } else {
-            json(serde_json::to_vec(body).map_err(|_| Problem::internal())?)
-        };
-        insert(&mut answer.headers, ETAG, etag);
-        insert(&mut answer.headers, CACHE_CONTROL, "private, no-cache");
-        Ok(answer)
+        if conditional::is_known(request, etag) {
+            return Ok(Self::unchanged(etag));
+        }
+        let answer = json(serde_json::to_vec(body).map_err(|_| Problem::internal())?);
+        Ok(answer.with_tag(etag))
+    }
+
+    /// The client has it.
+    pub(crate) fn unchanged(etag: &str) -> Self {
+        Self { status: StatusCode::NOT_MODIFIED, headers: HeaderMap::new(), body: Bytes::new() }.with_tag(etag)
+    }
+
+    /// Without a validity it may be stale at once: to be kept, but asked for again.
+    fn with_tag(mut self, etag: &str) -> Self {
+        insert(&mut self.headers, ETAG, etag);
+        self.headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+        self
     }
 
     /// What the event that was recorded with it says for those who wait for it.

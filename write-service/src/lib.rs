@@ -37,6 +37,7 @@ mod shell;
 mod stay;
 mod third_party;
 mod topics;
+mod versions;
 
 pub use context::{CardDetails, Surroundings};
 pub use migrate::{MigrateError, migrate};

@@ -17,6 +17,7 @@ use crate::{
     settings::Settings,
     shell::Shell,
     topics,
+    versions::Versions,
 };
 
 /// The name under which the service shows itself to Kafka and PostgreSQL.
@@ -51,9 +52,13 @@ pub async fn serve(
     let mut shells = Vec::new();
     for (context, database) in contexts {
         let database = database.as_role(context.schema).application_name(NAME).pool_size(connections);
+        let pool = database.pool()?;
+        let (versions, answering) = Versions::of(context, &pool, &shutdown);
+        tasks.spawn(answering);
         let shell = Shell {
             context,
-            pool: database.pool()?,
+            pool,
+            versions,
             answers: Arc::new(Answers::of(context.schema)),
             clock,
             applied: Applied::new(),

@@ -18,6 +18,9 @@ const PAGE: i64 = 500;
 pub(crate) struct Aggregate {
     /// Where it is told.
     pub(crate) topic: Topic,
+    /// The table that has one row for each, with a column `version`, and the column with its id.
+    pub(crate) table: &'static str,
+    pub(crate) id: &'static str,
     pub(crate) page: for<'a> fn(&'a Transaction<'a>, &'a Which<'a>) -> BoxFuture<'a, Result<Page, database::Error>>,
 }
 
@@ -60,7 +63,8 @@ pub(crate) trait Restated {
 impl Aggregate {
     /// The aggregate that is read so.
     pub(crate) const fn of<R: Restated + 'static>() -> Self {
-        Self { topic: R::Document::TOPIC, page: |transaction, which| page::<R>(transaction, which).boxed() }
+        let (topic, table, id) = (R::Document::TOPIC, R::TABLE, R::ID);
+        Self { topic, table, id, page: |transaction, which| page::<R>(transaction, which).boxed() }
     }
 }
 

@@ -135,6 +135,9 @@ impl Action for Close {
 }
 
 async fn document(State(shell): State<Shell>, Id(id): Id<AccountId>, headers: HeaderMap) -> Result<Answer, Problem> {
+    if let Some(unchanged) = shell.unchanged::<AccountDocument>(id.as_str(), &headers).await {
+        return Ok(unchanged);
+    }
     let account = store::find(&shell.pool, &id).await?;
     Answer::document(&headers, account.as_ref().map(AccountDocument::from).as_ref())
 }

@@ -46,6 +46,9 @@ impl Action for Complete {
 }
 
 async fn document(State(shell): State<Shell>, Id(id): Id<TaskId>, headers: HeaderMap) -> Result<Answer, Problem> {
+    if let Some(unchanged) = shell.unchanged::<TaskDocument>(id.as_str(), &headers).await {
+        return Ok(unchanged);
+    }
     let task = store::find(&shell.pool, &id).await?;
     Answer::document(&headers, task.as_ref().map(TaskDocument::from).as_ref())
 }

@@ -15,6 +15,9 @@ pub(crate) fn routes() -> Routes {
 }
 
 async fn document(State(shell): State<Shell>, Id(id): Id<BookingId>, headers: HeaderMap) -> Result<Answer, Problem> {
+    if let Some(unchanged) = shell.unchanged::<PaymentDocument>(id.as_str(), &headers).await {
+        return Ok(unchanged);
+    }
     let payment = store::find(&shell.pool, &id).await?;
     Answer::document(&headers, payment.as_ref().map(PaymentDocument::from).as_ref())
 }

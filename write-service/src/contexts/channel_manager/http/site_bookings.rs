@@ -104,6 +104,9 @@ impl Action for Cancel {
 }
 
 async fn document(State(shell): State<Shell>, Id(id): Id<BookingId>, headers: HeaderMap) -> Result<Answer, Problem> {
+    if let Some(unchanged) = shell.unchanged::<SiteBookingDocument>(id.as_str(), &headers).await {
+        return Ok(unchanged);
+    }
     let booking = store::site_bookings::find(&shell.pool, &id).await?;
     Answer::document(&headers, booking.as_ref().map(SiteBookingDocument::from).as_ref())
 }

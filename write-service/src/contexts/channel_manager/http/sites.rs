@@ -125,6 +125,9 @@ impl Action for Disconnect {
 }
 
 async fn document(State(shell): State<Shell>, Id(id): Id<SiteId>, headers: HeaderMap) -> Result<Answer, Problem> {
+    if let Some(unchanged) = shell.unchanged::<SiteDocument>(id.as_str(), &headers).await {
+        return Ok(unchanged);
+    }
     let client = shell.pool.get().await.map_err(database::Error::from)?;
     let site = store::sites::find(&client, &id).await?;
     Answer::document(&headers, site.as_ref().map(SiteDocument::from).as_ref())

@@ -148,6 +148,9 @@ impl Action for CheckIn {
 }
 
 async fn document(State(shell): State<Shell>, Id(id): Id<BookingId>, headers: HeaderMap) -> Result<Answer, Problem> {
+    if let Some(unchanged) = shell.unchanged::<BookingDocument>(id.as_str(), &headers).await {
+        return Ok(unchanged);
+    }
     let booking = store::bookings::find(&shell.pool, &id).await?;
     Answer::document(&headers, booking.as_ref().map(BookingDocument::from).as_ref())
 }

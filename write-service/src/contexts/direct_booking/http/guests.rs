@@ -53,6 +53,9 @@ impl Action for Erase {
 }
 
 async fn document(State(shell): State<Shell>, Id(id): Id<GuestId>, headers: HeaderMap) -> Result<Answer, Problem> {
+    if let Some(unchanged) = shell.unchanged::<GuestDocument>(id.as_str(), &headers).await {
+        return Ok(unchanged);
+    }
     let guest = store::guests::find(&shell.pool, &id).await?;
     Answer::document(&headers, guest.as_ref().map(GuestDocument::from).as_ref())
 }

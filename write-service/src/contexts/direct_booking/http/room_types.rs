@@ -89,6 +89,9 @@ impl Action for AddRooms {
 }
 
 async fn document(State(shell): State<Shell>, Id(id): Id<RoomTypeId>, headers: HeaderMap) -> Result<Answer, Problem> {
+    if let Some(unchanged) = shell.unchanged::<RoomTypeDocument>(id.as_str(), &headers).await {
+        return Ok(unchanged);
+    }
     let room_type = store::room_types::find(&shell.pool, &id).await?;
     Answer::document(&headers, room_type.as_ref().map(RoomTypeDocument::from).as_ref())
 }
