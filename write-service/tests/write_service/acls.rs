@@ -114,7 +114,10 @@ impl Client<'_> {
         let deadline = Instant::now() + DEADLINE;
         loop {
             match consumer.poll(Duration::from_millis(100)) {
-                Some(Ok(message)) => return Ok(assert_eq!(message.payload(), Some(&b"{}"[..]))),
+                Some(Ok(message)) => {
+                    assert_eq!(message.payload(), Some(&b"{}"[..]));
+                    return Ok(());
+                }
                 Some(Err(error)) => return Err(error.rdkafka_error_code()),
                 None if Instant::now() > deadline => return Err(None),
                 None => {}
