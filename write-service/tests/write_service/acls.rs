@@ -1,6 +1,6 @@
 //! The ACLs that the contracts come to, on a broker that enforces them: they are enough for each, and too few for others.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use contracts::{
     Topic,
@@ -11,7 +11,7 @@ use contracts::{
 use rdkafka::{
     ClientConfig, Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
-    error::{KafkaError, RDKafkaErrorCode},
+    error::RDKafkaErrorCode,
     producer::{FutureProducer, FutureRecord},
 };
 use servers::{Kafka, KafkaOptions};
@@ -86,8 +86,13 @@ impl Client<'_> {
         let mut config = self.config();
         let consumer: BaseConsumer =
             config.set("group.id", "none").set("enable.auto.commit", "false").create().unwrap();
+        let topic = self.topic(topic);
+        let metadata = consumer.fetch_metadata(Some(&topic), DEADLINE).unwrap();
+        if let Some(error) = metadata.topics()[0].error() {
+            return Err(Some(error.into()));
+        }
         let mut from = TopicPartitionList::new();
-        from.add_partition_offset(&self.topic(topic), 0, Offset::Beginning).unwrap();
+        from.add_partition_offset(&topic, 0, Offset::Beginning).unwrap();
         consumer.assign(&from).unwrap();
         // The client asks after that group all the same.
         match Self::first(&consumer) {
@@ -106,13 +111,17 @@ impl Client<'_> {
     }
 
     fn first(consumer: &BaseConsumer) -> Result<(), Option<RDKafkaErrorCode>> {
-        match consumer.poll(DEADLINE) {
-            Some(Ok(message)) => {
-                assert_eq!(message.payload(), Some(&b"{}"[..]));
-                Ok(())
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            match consumer.poll(Duration::from_millis(100)) {
+                Some(Ok(message)) => {
+                    assert_eq!(message.payload(), Some(&b"{}"[..]));
+                    return Ok(());
+                }
+                Some(Err(error)) => return Err(error.rdkafka_error_code()),
+                None if Instant::now() > deadline => return Err(None),
+                None => {}
             }
-            Some(Err(error)) => Err(KafkaError::rdkafka_error_code(&error)),
-            None => Err(None),
         }
     }
 }
