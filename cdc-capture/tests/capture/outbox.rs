@@ -15,7 +15,7 @@ use telemetry::{
 use tokio::task::JoinHandle;
 use tokio_postgres::{Client, NoTls};
 
-pub(crate) const SOON: Duration = Duration::from_secs(30);
+pub(crate) const SOON: Duration = Duration::from_secs(90);
 
 pub(crate) const TABLE: &str = "CREATE SCHEMA sales;
     CREATE TABLE sales.outbox (

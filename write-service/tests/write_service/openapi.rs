@@ -210,7 +210,7 @@ fn requests(operations: &[Operation]) -> BoxedStrategy<Sent> {
             || operation.path.ends_with("/cancel")
             || operation.path.ends_with("/erase")
             || operation.path.ends_with("/disconnect");
-        (if ends { 2 } else { 9 }, it)
+        (if ends { 4 } else { 9 }, it)
     });
     prop::strategy::Union::new_weighted(weighed.collect()).boxed()
 }
@@ -267,7 +267,7 @@ fn no_request_gets_an_answer_that_the_document_does_not_name() {
     let document = runtime.block_on(document(&hotel));
     let operations = operations(&document);
     let mut runner =
-        TestRunner::new(ProptestConfig { cases: 1_500, failure_persistence: None, ..ProptestConfig::default() });
+        TestRunner::new(ProptestConfig { cases: 3_000, failure_persistence: None, ..ProptestConfig::default() });
     let seen = std::cell::RefCell::new(BTreeMap::<String, BTreeSet<u16>>::new());
     let checked = runner.run(&requests(&operations), |sent| {
         let operation = &operations[sent.operation];
