@@ -19,7 +19,8 @@ impl Broker {
     /// When it does not start.
     pub(crate) fn in_memory() -> anyhow::Result<Self> {
         let cluster = MockCluster::new(1).context("starting the broker in memory")?;
-        for topic in contracts::topics() {
+        let commands = contracts::COMMAND_TOPICS.iter().map(|(_, topic)| *topic);
+        for topic in contracts::topics().chain(commands) {
             cluster.create_topic(topic.name, topic.partitions, 1).with_context(|| format!("topic {}", topic.name))?;
         }
         let mut kafka = Kafka::at(cluster.bootstrap_servers());
