@@ -30,7 +30,7 @@ test: setup-tests ## All tests, on a PostgreSQL and an Apache Kafka that are sta
 
 soak: setup-tests ## The crash tests at length: every process is killed DEATHS=30 times under load, the relay alone 100 times
 	cargo build --workspace --bins --locked
-	SOAK=$(or $(DEATHS),30) cargo run -q -p servers --locked -- run -- cargo test --workspace --locked --test end_to_end crash
+	SOAK=$(or $(DEATHS),30) cargo run -q -p servers --locked -- run -- cargo test --workspace --locked --test end_to_end -- crash payments
 	SOAK=$(or $(DEATHS),100) cargo run -q -p servers --locked -- run -- cargo test --locked -p cdc-capture --test capture \
 		soak:: -- --nocapture
 
