@@ -12,6 +12,15 @@ pub struct Applied {
     look_again: Duration,
 }
 
+/// What was found at a look, and whether it may still change by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen<T> {
+    /// It may.
+    NotYet(T),
+    /// It does not.
+    Final(T),
+}
+
 /// Rings after each commit.
 pub struct Bell(watch::Receiver<u64>);
 
@@ -56,20 +65,32 @@ impl Applied {
     ///
     /// # Errors
     /// The condition's own.
-    pub async fn wait_until<E>(
-        &self,
-        deadline: Instant,
-        mut condition: impl AsyncFnMut() -> Result<bool, E>,
-    ) -> Result<bool, E> {
+    pub async fn wait_until<E, F>(&self, deadline: Instant, condition: impl Fn() -> F) -> Result<bool, E>
+    where
+        F: Future<Output = Result<bool, E>>,
+    {
+        let look = || async { Ok(if condition().await? { Seen::Final(true) } else { Seen::NotYet(false) }) };
+        self.look_until(deadline, look).await
+    }
+
+    /// Looks at once and after each commit, until what is found is final or the deadline has come: what was found last.
+    ///
+    /// # Errors
+    /// The look's own.
+    pub async fn look_until<T, E, F>(&self, deadline: Instant, look: impl Fn() -> F) -> Result<T, E>
+    where
+        F: Future<Output = Result<Seen<T>, E>>,
+    {
         let mut commits = self.commits.subscribe();
         loop {
             // Marked as seen before looking, so that a commit while looking is not missed.
             commits.mark_unchanged();
-            if condition().await? {
-                return Ok(true);
-            }
+            let found = match look().await? {
+                Seen::Final(found) => return Ok(found),
+                Seen::NotYet(found) => found,
+            };
             if Instant::now() >= deadline {
-                return Ok(false);
+                return Ok(found);
             }
             // The sender lives in self, so changed() cannot fail; and a time-out just means to look again.
             let _ = tokio::time::timeout_at(deadline.min(Instant::now() + self.look_again), commits.changed()).await;

@@ -41,7 +41,7 @@ mod status;
 mod topics;
 mod writer;
 
-pub use applied::{Applied, Bell};
+pub use applied::{Applied, Bell, Seen};
 pub use delivery::{Delivery, Undecodable};
 pub use halt::Halt;
 pub use handler::{Handler, Unapplied};

@@ -12,6 +12,7 @@ use axum::{
 use chrono::NaiveDate;
 use deadpool_postgres::{Pool, Transaction};
 use futures::future::BoxFuture;
+use inbox::Seen;
 use schemars::JsonSchema;
 use serde_json::Value;
 
@@ -23,7 +24,7 @@ use crate::{
     failure::Failure,
     fields::{self, Fields},
     idempotency::{Answers, Entry, Fingerprint, Kept, Scope},
-    prefer::{Prefer, Seen},
+    prefer::Prefer,
     problem::Problem,
     read_after,
     shell::Shell,
@@ -113,7 +114,7 @@ async fn wait_for(outcome: Outcome, begun: Answer, prefer: Prefer, shell: &Shell
         let known = outcome(&shell.pool, &begun).await?;
         Ok::<_, Problem>(if known.is_some() { Seen::Final(known) } else { Seen::NotYet(None) })
     };
-    let known = if prefer.is_to_wait() { prefer.look(&shell.applied, look).await } else { Ok(None) };
+    let known = if prefer.is_to_wait() { shell.applied.look_until(prefer.deadline(), look).await } else { Ok(None) };
     // It is begun, and that is kept: whatever hinders the look, it can be looked for again.
     let known = known.unwrap_or_else(|problem| {
         tracing::debug!(?problem, "the outcome of a command cannot be seen");

@@ -3,25 +3,13 @@
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use inbox::Applied;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 const APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
 /// A request ends after ten seconds; a wait has to end well before.
 const LONGEST: u64 = 8;
-
-/// How often it is looked again without word of a commit.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
-
-/// What was found, and whether it may still change by itself.
-pub(crate) enum Seen<T> {
-    /// It may.
-    NotYet(T),
-    /// It does not.
-    Final(T),
-}
 
 /// What a request prefers, as far as it means something here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,26 +43,9 @@ impl Prefer {
         self.wait.is_some()
     }
 
-    /// Looks at once, and after each commit of the context's reactors, until what is found is final or the client's patience
-    /// is at its end: what was found last.
-    pub(crate) async fn look<T, E, F>(self, applied: &Applied, look: impl Fn() -> F) -> Result<T, E>
-    where
-        F: Future<Output = Result<Seen<T>, E>>,
-    {
-        let deadline = Instant::now() + Duration::from_secs(self.wait.unwrap_or(0));
-        let mut bell = applied.bell();
-        loop {
-            bell.listen();
-            let found = match look().await? {
-                Seen::Final(found) => return Ok(found),
-                Seen::NotYet(found) => found,
-            };
-            if Instant::now() >= deadline {
-                return Ok(found);
-            }
-            // Another process may have applied what is awaited.
-            let _ = timeout_at(deadline.min(Instant::now() + LOOK_AGAIN), bell.rung()).await;
-        }
+    /// Until when it waits: not at all, unless it says so.
+    pub(crate) fn deadline(self) -> Instant {
+        Instant::now() + Duration::from_secs(self.wait.unwrap_or(0))
     }
 
     /// Says in an answer what was done about it.

@@ -47,13 +47,7 @@ pub(crate) async fn wait(shell: &Shell, tokens: &[ReadAfter]) -> Result<(), Prob
             let reason = "names something of which this context keeps no copy: leave it out here";
             return Err(Problem::invalid_header("Read-After", reason));
         };
-        // What borrows nothing is Send for any lifetime, which a borrowing closure is not shown to be.
-        let owned = (shell.pool.clone(), copy.clone(), token.clone());
-        let look = move || {
-            let (pool, copy, token) = owned.clone();
-            async move { is_there(&pool, &copy, &token).await }
-        };
-        if !shell.applied.wait_until(deadline, look).await? {
+        if !shell.applied.wait_until(deadline, || is_there(&shell.pool, copy, token)).await? {
             let detail = "What Read-After names has not arrived here yet. Send the command again.";
             return Err(Problem::conflict("not-yet-visible", "Not yet visible", detail).retry_after(1));
         }

@@ -12,6 +12,8 @@ use crate::{
     action::{self, Action},
     body::Presence,
     fields,
+    outcome::{self, Begun},
+    reading::{self, Readable},
     shell::Shell,
 };
 
@@ -64,39 +66,35 @@ impl Routes {
     }
 
     /// A document to be read.
-    pub(crate) fn document<D: JsonSchema>(
+    pub(crate) fn document<D: Readable>(self, path: &'static str, summary: &'static str) -> Self {
+        self.read::<D>(path, summary, false, reading::get::<D>())
+    }
+
+    /// The status resource of what a command has begun; it may be waited for.
+    pub(crate) fn outcome<D: Begun>(self, path: &'static str, summary: &'static str) -> Self {
+        self.read::<D::Outcome>(path, summary, true, outcome::get::<D>())
+    }
+
+    fn read<S: JsonSchema>(
         self,
         path: &'static str,
         summary: &'static str,
+        is_awaited: bool,
         get: MethodRouter<Shell>,
     ) -> Self {
         self.add(
             Operation {
                 method: Method::GET,
                 path,
-                name: format!("Get{}", D::schema_name().trim_end_matches("Document")),
+                name: format!("Get{}", S::schema_name().trim_end_matches("Document")),
                 summary,
                 body: None,
                 status: StatusCode::OK,
-                document: SchemaGenerator::subschema_for::<D>,
-                is_awaited: false,
+                document: SchemaGenerator::subschema_for::<S>,
+                is_awaited,
             },
             get,
         )
-    }
-
-    /// The status resource of what a command has begun; it may be waited for.
-    pub(crate) fn outcome<D: JsonSchema>(
-        self,
-        path: &'static str,
-        summary: &'static str,
-        get: MethodRouter<Shell>,
-    ) -> Self {
-        let mut routes = self.document::<D>(path, summary, get);
-        if let Some(operation) = routes.operations.last_mut() {
-            operation.is_awaited = true;
-        }
-        routes
     }
 
     /// These and those.

@@ -1,6 +1,6 @@
 //! What surrounds the pure core of a context: its database, its clock, and word of what its reactors have applied.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt::Display, sync::Arc, time::Duration};
 
 use axum::http::{HeaderMap, header::IF_NONE_MATCH};
 use contracts::envelope::AggregateVersion;
@@ -40,11 +40,11 @@ pub(crate) struct Shell {
 
 impl Shell {
     /// Whether the client has the document of this id as it is now; then that is the answer, and the document is not read.
-    pub(crate) async fn unchanged<D: Document>(&self, id: &str, headers: &HeaderMap) -> Option<Answer> {
+    pub(crate) async fn unchanged<D: Document>(&self, id: &impl Display, headers: &HeaderMap) -> Option<Answer> {
         if !headers.contains_key(IF_NONE_MATCH) {
             return None;
         }
-        let version = AggregateVersion::try_from(self.versions.find(D::TOPIC.name, id).await?).ok()?;
+        let version = AggregateVersion::try_from(self.versions.find(D::TOPIC.name, id.to_string()).await?).ok()?;
         let etag = conditional::etag(D::REVISION, version);
         conditional::is_known(headers, &etag).then(|| Answer::unchanged(&etag))
     }

@@ -44,9 +44,9 @@ impl Versions {
     }
 
     /// The version that the aggregate of this id has; `None` where there is none, or nobody could tell.
-    pub(crate) async fn find(&self, topic: &str, id: &str) -> Option<i64> {
+    pub(crate) async fn find(&self, topic: &str, id: String) -> Option<i64> {
         let (answer, answered) = oneshot::channel();
-        self.0.get(topic)?.send(Question { id: id.to_owned(), answer }).await.ok()?;
+        self.0.get(topic)?.send(Question { id, answer }).await.ok()?;
         answered.await.ok().flatten()
     }
 }

@@ -64,13 +64,7 @@ impl Freshness {
     pub(super) async fn wait(&self, awaited: &[Awaited]) -> Result<(), Error> {
         let deadline = Instant::now() + self.limit;
         for one in awaited {
-            // What borrows nothing is Send for any lifetime, which a borrowing async closure is not shown to be.
-            let owned = (self.clone(), one.clone());
-            let look = move || {
-                let (freshness, one) = owned.clone();
-                async move { freshness.is_visible(&one).await }
-            };
-            if !self.applied.wait_until(deadline, look).await? {
+            if !self.applied.wait_until(deadline, || self.is_visible(one)).await? {
                 return Err(Error::new(
                     Code::NotYetVisible,
                     format!("version {} of {} is not visible yet; try again", one.version, one.subject),

@@ -1,16 +1,12 @@
 //! The routes of accounts.
 
-use axum::{
-    extract::State,
-    http::{HeaderMap, StatusCode},
-    routing::get,
-};
+use axum::http::StatusCode;
 use chrono::NaiveDate;
 use contracts::{
     accounts::{AccountDocument, Address, CardDocument},
     id::AccountId,
 };
-use deadpool_postgres::Transaction;
+use deadpool_postgres::{Pool, Transaction};
 use serde_json::json;
 
 use super::{
@@ -22,11 +18,12 @@ use crate::{
     answer::Answer,
     body::Presence,
     command::Command,
+    database,
     fields::{Field, Fields, card_token::card_token, email::email},
     path::Id,
     problem::Problem,
+    reading::Readable,
     routes::Routes,
-    shell::Shell,
 };
 
 const COLLECTION: &str = "/accounts/accounts";
@@ -34,7 +31,7 @@ const COLLECTION: &str = "/accounts/accounts";
 pub(crate) fn routes() -> Routes {
     Routes::new()
         .command::<Open>("/accounts")
-        .document::<AccountDocument>("/accounts/{id}", "The account as it is.", get(document))
+        .document::<AccountDocument>("/accounts/{id}", "The account as it is.")
         .command::<ChangeDetails>("/accounts/{id}/change-details")
         .command::<ChangeCardDetails>("/accounts/{id}/change-card-details")
         .command::<Close>("/accounts/{id}/close")
@@ -134,12 +131,12 @@ impl Action for Close {
     }
 }
 
-async fn document(State(shell): State<Shell>, Id(id): Id<AccountId>, headers: HeaderMap) -> Result<Answer, Problem> {
-    if let Some(unchanged) = shell.unchanged::<AccountDocument>(id.as_str(), &headers).await {
-        return Ok(unchanged);
+impl Readable for AccountDocument {
+    type Id = AccountId;
+
+    async fn find(pool: &Pool, id: &AccountId) -> Result<Option<Self>, database::Error> {
+        Ok(store::find(pool, id).await?.as_ref().map(Self::from))
     }
-    let account = store::find(&shell.pool, &id).await?;
-    Answer::document(&headers, account.as_ref().map(AccountDocument::from).as_ref())
 }
 
 fn details(fields: &mut Fields<'_>) -> Option<Details> {

@@ -1,23 +1,19 @@
 //! The routes of tasks: they are read here, and said to be done. What else becomes of them follows from the bookings.
 
-use axum::{
-    extract::State,
-    http::{HeaderMap, StatusCode},
-    routing::get,
-};
+use axum::http::StatusCode;
 use chrono::NaiveDate;
 use contracts::{housekeeping::TaskDocument, id::TaskId};
-use deadpool_postgres::Transaction;
+use deadpool_postgres::{Pool, Transaction};
 
 use super::{domain::Refusal, store};
 use crate::{
-    action::Action, answer::Answer, body::Presence, command::Command, fields::Fields, path::Id, problem::Problem,
-    routes::Routes, shell::Shell,
+    action::Action, answer::Answer, body::Presence, command::Command, database, fields::Fields, path::Id,
+    problem::Problem, reading::Readable, routes::Routes,
 };
 
 pub(crate) fn routes() -> Routes {
     Routes::new()
-        .document::<TaskDocument>("/tasks/{id}", "The task as it is.", get(document))
+        .document::<TaskDocument>("/tasks/{id}", "The task as it is.")
         .command::<Complete>("/tasks/{id}/complete")
 }
 
@@ -45,12 +41,12 @@ impl Action for Complete {
     }
 }
 
-async fn document(State(shell): State<Shell>, Id(id): Id<TaskId>, headers: HeaderMap) -> Result<Answer, Problem> {
-    if let Some(unchanged) = shell.unchanged::<TaskDocument>(id.as_str(), &headers).await {
-        return Ok(unchanged);
+impl Readable for TaskDocument {
+    type Id = TaskId;
+
+    async fn find(pool: &Pool, id: &TaskId) -> Result<Option<Self>, database::Error> {
+        Ok(store::find(pool, id).await?.as_ref().map(Self::from))
     }
-    let task = store::find(&shell.pool, &id).await?;
-    Answer::document(&headers, task.as_ref().map(TaskDocument::from).as_ref())
 }
 
 impl From<Refusal> for Problem {

@@ -1,33 +1,16 @@
-//! What has come of a booking that a site has sold: the status resource that a 202 names, and the wait for it.
+//! What has come of a booking that a site has sold.
 
-use axum::{extract::State, http::HeaderMap, routing::get};
-use contracts::{
-    channel_manager::{SiteBookingDocument, SiteBookingStatus},
-    id::BookingId,
-};
-use deadpool_postgres::Pool;
+use contracts::channel_manager::{SiteBookingDocument, SiteBookingStatus};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{
-    super::{domain::site_booking::SiteBooking, store},
-    site_bookings::COLLECTION,
-};
-use crate::{
-    answer::Answer,
-    conditional,
-    outbox::Document,
-    path::Id,
-    prefer::{Prefer, Seen},
-    problem::Problem,
-    routes::Routes,
-    shell::Shell,
-};
+use super::{super::domain::site_booking::SiteBooking, site_bookings::COLLECTION};
+use crate::outcome::Begun;
 
 /// What has come of a booking that a site has sold.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct SiteBookingOutcome {
+pub(crate) struct SiteBookingOutcome {
     /// Whether it is known: nobody is still to say something of it.
     is_known: bool,
     /// What became of it.
@@ -39,45 +22,16 @@ struct SiteBookingOutcome {
     booking: String,
 }
 
-pub(super) fn routes() -> Routes {
-    let summary =
-        "What has come of a booking that a site has sold. With `Prefer: wait=N` it is answered when that is known.";
-    Routes::new().outcome::<SiteBookingOutcome>("/site-bookings/{id}/outcome", summary, get(document))
-}
+impl Begun for SiteBookingDocument {
+    const COLLECTION: &'static str = COLLECTION;
+    type Outcome = SiteBookingOutcome;
 
-/// Where the outcome of a booking is told.
-pub(super) fn path(id: &str) -> String {
-    format!("{COLLECTION}/{id}/outcome")
-}
-
-/// The answer to a command that began a booking, once it is known what has come of it.
-pub(super) async fn of(pool: &Pool, begun: &Answer) -> Result<Option<Answer>, Problem> {
-    let Some(id) = begun.read_after().and_then(|token| token.subject.parse().ok()) else { return Ok(None) };
-    match store::site_bookings::find(pool, &id).await? {
-        Some(booking) if SiteBooking::is_told(booking.status) => {
-            Ok(Some(begun.clone().ended(COLLECTION, &SiteBookingDocument::from(&booking))?))
-        }
-        _ => Ok(None),
+    fn is_known(&self) -> bool {
+        SiteBooking::is_told(self.status)
     }
-}
 
-async fn document(State(shell): State<Shell>, Id(id): Id<BookingId>, headers: HeaderMap) -> Result<Answer, Problem> {
-    let look = || async {
-        let booking = store::site_bookings::find(&shell.pool, &id).await?;
-        let booking = booking.ok_or_else(|| Problem::not_found("Nothing has this id."))?;
-        let is_known = SiteBooking::is_told(booking.status);
-        Ok::<_, Problem>(if is_known { Seen::Final(booking) } else { Seen::NotYet(booking) })
-    };
-    let prefer = Prefer::of(&headers);
-    let booking = prefer.look(&shell.applied, look).await?;
-    let etag = conditional::etag(SiteBookingDocument::REVISION, booking.version);
-    let outcome = SiteBookingOutcome {
-        is_known: SiteBooking::is_told(booking.status),
-        status: booking.status,
-        booking: format!("{COLLECTION}/{}", booking.id),
-        rejection: booking.rejection,
-    };
-    let mut answer = Answer::tagged(&headers, &etag, &outcome)?;
-    prefer.applied(&mut answer.headers);
-    Ok(answer)
+    fn outcome(self, place: String) -> SiteBookingOutcome {
+        let is_known = self.is_known();
+        SiteBookingOutcome { is_known, status: self.status, rejection: self.rejection, booking: place }
+    }
 }

@@ -1,36 +1,30 @@
 //! Bookings that sites have sold: take one, cancel it, read it.
 
-use axum::{
-    extract::State,
-    http::{HeaderMap, StatusCode},
-    routing::get,
-};
+use axum::http::StatusCode;
 use chrono::NaiveDate;
 use contracts::{
     channel_manager::{SiteBookingDocument, SiteBookingStatus},
     id::{BookingId, SiteId},
 };
-use deadpool_postgres::Transaction;
-use futures::FutureExt;
+use deadpool_postgres::{Pool, Transaction};
 use serde_json::json;
 
-use super::{
-    super::{
-        domain::site_booking::{Receive, Refusal},
-        store,
-    },
-    outcome,
+use super::super::{
+    domain::site_booking::{Receive, Refusal},
+    store,
 };
 use crate::{
     action::{Action, Outcome},
     answer::Answer,
     body::Presence,
     command::Command,
+    database,
     fields::{Field, Fields, guests::guests, rate::rate, stay::stay},
+    outcome,
     path::Id,
     problem::Problem,
+    reading::Readable,
     routes::Routes,
-    shell::Shell,
 };
 
 pub(super) const COLLECTION: &str = "/channel-manager/site-bookings";
@@ -38,8 +32,11 @@ pub(super) const COLLECTION: &str = "/channel-manager/site-bookings";
 pub(super) fn routes() -> Routes {
     Routes::new()
         .command::<Receive>("/sites/{id}/receive-booking")
-        .document::<SiteBookingDocument>("/site-bookings/{id}", "The booking as its site knows it.", get(document))
-        .merge(outcome::routes())
+        .document::<SiteBookingDocument>("/site-bookings/{id}", "The booking as its site knows it.")
+        .outcome::<SiteBookingDocument>(
+            "/site-bookings/{id}/outcome",
+            "What has come of a booking that a site has sold. With `Prefer: wait=N` it is answered when that is known.",
+        )
         .command::<Cancel>("/site-bookings/{id}/cancel")
 }
 
@@ -49,7 +46,7 @@ impl Action for Receive {
     const NAME: &'static str = "ReceiveSiteBooking";
     const SUMMARY: &'static str = "Takes what a site has sold; whether there is a room for it is known later.";
     const STATUS: StatusCode = StatusCode::CREATED;
-    const OUTCOME: Option<Outcome> = Some(|pool, begun| outcome::of(pool, begun).boxed());
+    const OUTCOME: Option<Outcome> = Some(outcome::of::<SiteBookingDocument>);
 
     fn read(fields: &mut Fields<'_>, today: NaiveDate) -> Option<Self> {
         let id = fields.optional("bookingId", |field| field.parsed());
@@ -75,7 +72,7 @@ impl Action for Receive {
         command: &Command,
     ) -> Result<Answer, Problem> {
         let recorded = store::site_bookings::receive(transaction, id, self, command).await?;
-        Ok(Answer::accepted(&outcome::path(&recorded.read_after.subject), recorded))
+        Ok(Answer::accepted(&outcome::path::<SiteBookingDocument>(&recorded.read_after.subject), recorded))
     }
 }
 
@@ -103,12 +100,12 @@ impl Action for Cancel {
     }
 }
 
-async fn document(State(shell): State<Shell>, Id(id): Id<BookingId>, headers: HeaderMap) -> Result<Answer, Problem> {
-    if let Some(unchanged) = shell.unchanged::<SiteBookingDocument>(id.as_str(), &headers).await {
-        return Ok(unchanged);
+impl Readable for SiteBookingDocument {
+    type Id = BookingId;
+
+    async fn find(pool: &Pool, id: &BookingId) -> Result<Option<Self>, database::Error> {
+        Ok(store::site_bookings::find(pool, id).await?.as_ref().map(Self::from))
     }
-    let booking = store::site_bookings::find(&shell.pool, &id).await?;
-    Answer::document(&headers, booking.as_ref().map(SiteBookingDocument::from).as_ref())
 }
 
 /// What a site calls a booking. It goes into a path.

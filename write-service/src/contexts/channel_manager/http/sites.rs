@@ -1,16 +1,12 @@
 //! Sites: connect one, allot rooms to it, disconnect it, read it.
 
-use axum::{
-    extract::State,
-    http::{HeaderMap, StatusCode},
-    routing::get,
-};
+use axum::http::StatusCode;
 use chrono::NaiveDate;
 use contracts::{
     channel_manager::SiteDocument,
     id::{RoomTypeId, SiteId},
 };
-use deadpool_postgres::Transaction;
+use deadpool_postgres::{Pool, Transaction};
 use reqwest::Url;
 use serde_json::json;
 
@@ -27,8 +23,8 @@ use crate::{
     fields::{Field, Fields},
     path::Id,
     problem::Problem,
+    reading::Readable,
     routes::Routes,
-    shell::Shell,
 };
 
 const COLLECTION: &str = "/channel-manager/sites";
@@ -39,7 +35,7 @@ const MOST_ROOMS: i64 = 10_000;
 pub(super) fn routes() -> Routes {
     Routes::new()
         .command::<Connect>("/sites")
-        .document::<SiteDocument>("/sites/{id}", "The site as it is, but for where it is reached.", get(document))
+        .document::<SiteDocument>("/sites/{id}", "The site as it is, but for where it is reached.")
         .command::<Allot>("/sites/{id}/allot")
         .command::<Disconnect>("/sites/{id}/disconnect")
 }
@@ -124,13 +120,12 @@ impl Action for Disconnect {
     }
 }
 
-async fn document(State(shell): State<Shell>, Id(id): Id<SiteId>, headers: HeaderMap) -> Result<Answer, Problem> {
-    if let Some(unchanged) = shell.unchanged::<SiteDocument>(id.as_str(), &headers).await {
-        return Ok(unchanged);
+impl Readable for SiteDocument {
+    type Id = SiteId;
+
+    async fn find(pool: &Pool, id: &SiteId) -> Result<Option<Self>, database::Error> {
+        Ok(store::sites::find(&pool.get().await?, id).await?.as_ref().map(Self::from))
     }
-    let client = shell.pool.get().await.map_err(database::Error::from)?;
-    let site = store::sites::find(&client, &id).await?;
-    Answer::document(&headers, site.as_ref().map(SiteDocument::from).as_ref())
 }
 
 /// Where a site's HTTP API is. What is wrong with it is said without repeating it: it may hold a secret.

@@ -1,38 +1,32 @@
 //! Bookings: make one, cancel it, let the guest in and out, read it.
 
-use axum::{
-    extract::State,
-    http::{HeaderMap, StatusCode},
-    routing::get,
-};
+use axum::http::StatusCode;
 use chrono::NaiveDate;
 use contracts::{
     direct_booking::{BookingDocument, BookingStatus},
     id::{BookingId, GuestId},
 };
-use deadpool_postgres::Transaction;
-use futures::FutureExt;
+use deadpool_postgres::{Pool, Transaction};
 
-use super::{
-    super::{
-        domain::{
-            booking::{Booker, Booking, Make, Price, Refusal},
-            guest::NewGuest,
-        },
-        store,
+use super::super::{
+    domain::{
+        booking::{Booker, Booking, Make, Price, Refusal},
+        guest::NewGuest,
     },
-    outcome,
+    store,
 };
 use crate::{
     action::{Action, Outcome},
     answer::Answer,
     body::Presence,
     command::Command,
+    database,
     fields::{Field, Fields, card_token::card_token, email::email, guests::guests, rate::rate, stay::stay},
+    outcome,
     path::Id,
     problem::Problem,
+    reading::Readable,
     routes::Routes,
-    shell::Shell,
 };
 
 pub(super) const COLLECTION: &str = "/direct-booking/bookings";
@@ -40,8 +34,11 @@ pub(super) const COLLECTION: &str = "/direct-booking/bookings";
 pub(super) fn routes() -> Routes {
     Routes::new()
         .command::<Make>("/bookings")
-        .document::<BookingDocument>("/bookings/{id}", "The booking as it is.", get(document))
-        .merge(outcome::routes())
+        .document::<BookingDocument>("/bookings/{id}", "The booking as it is.")
+        .outcome::<BookingDocument>(
+            "/bookings/{id}/outcome",
+            "What has come of a booking that was begun. With `Prefer: wait=N` it is answered when that is known.",
+        )
         .command::<SendConfirmation>("/bookings/{id}/send-confirmation")
         .command::<Cancel>("/bookings/{id}/cancel")
         .command::<CheckIn>("/bookings/{id}/check-in")
@@ -55,7 +52,7 @@ impl Action for Make {
     const SUMMARY: &'static str =
         "Books a room: for the holder of an account, or for a guest without one, who names a card.";
     const STATUS: StatusCode = StatusCode::CREATED;
-    const OUTCOME: Option<Outcome> = Some(|pool, begun| outcome::of(pool, begun).boxed());
+    const OUTCOME: Option<Outcome> = Some(outcome::of::<BookingDocument>);
 
     fn read(fields: &mut Fields<'_>, today: NaiveDate) -> Option<Self> {
         let id = fields.optional("bookingId", |field| field.parsed());
@@ -78,7 +75,9 @@ impl Action for Make {
         // What costs nothing is confirmed at once: nothing is waited for.
         let (status, recorded) = store::bookings::make(transaction, self, command).await?;
         Ok(match status {
-            BookingStatus::Pending => Answer::accepted(&outcome::path(&recorded.read_after.subject), recorded),
+            BookingStatus::Pending => {
+                Answer::accepted(&outcome::path::<BookingDocument>(&recorded.read_after.subject), recorded)
+            }
             _ => Answer::created(COLLECTION, recorded),
         })
     }
@@ -147,12 +146,12 @@ impl Action for CheckIn {
     }
 }
 
-async fn document(State(shell): State<Shell>, Id(id): Id<BookingId>, headers: HeaderMap) -> Result<Answer, Problem> {
-    if let Some(unchanged) = shell.unchanged::<BookingDocument>(id.as_str(), &headers).await {
-        return Ok(unchanged);
+impl Readable for BookingDocument {
+    type Id = BookingId;
+
+    async fn find(pool: &Pool, id: &BookingId) -> Result<Option<Self>, database::Error> {
+        Ok(store::bookings::find(pool, id).await?.as_ref().map(Self::from))
     }
-    let booking = store::bookings::find(&shell.pool, &id).await?;
-    Answer::document(&headers, booking.as_ref().map(BookingDocument::from).as_ref())
 }
 
 /// An account, or a guest: one of them.

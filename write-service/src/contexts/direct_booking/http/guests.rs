@@ -1,13 +1,9 @@
 //! Guests: read one, and forget one.
 
-use axum::{
-    extract::State,
-    http::{HeaderMap, StatusCode},
-    routing::get,
-};
+use axum::http::StatusCode;
 use chrono::NaiveDate;
 use contracts::{direct_booking::GuestDocument, id::GuestId};
-use deadpool_postgres::Transaction;
+use deadpool_postgres::{Pool, Transaction};
 
 use super::super::{domain::guest::Refusal, store};
 use crate::{
@@ -15,16 +11,17 @@ use crate::{
     answer::{Answer, Nothing},
     body::Presence,
     command::Command,
+    database,
     fields::Fields,
     path::Id,
     problem::Problem,
+    reading::Readable,
     routes::Routes,
-    shell::Shell,
 };
 
 pub(super) fn routes() -> Routes {
     Routes::new()
-        .document::<GuestDocument>("/guests/{id}", "The guest, who has booked without an account.", get(document))
+        .document::<GuestDocument>("/guests/{id}", "The guest, who has booked without an account.")
         .command::<Erase>("/guests/{id}/erase")
 }
 
@@ -52,12 +49,12 @@ impl Action for Erase {
     }
 }
 
-async fn document(State(shell): State<Shell>, Id(id): Id<GuestId>, headers: HeaderMap) -> Result<Answer, Problem> {
-    if let Some(unchanged) = shell.unchanged::<GuestDocument>(id.as_str(), &headers).await {
-        return Ok(unchanged);
+impl Readable for GuestDocument {
+    type Id = GuestId;
+
+    async fn find(pool: &Pool, id: &GuestId) -> Result<Option<Self>, database::Error> {
+        Ok(store::guests::find(pool, id).await?.as_ref().map(Self::from))
     }
-    let guest = store::guests::find(&shell.pool, &id).await?;
-    Answer::document(&headers, guest.as_ref().map(GuestDocument::from).as_ref())
 }
 
 impl From<Refusal> for Problem {

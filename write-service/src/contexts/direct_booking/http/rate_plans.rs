@@ -1,16 +1,12 @@
 //! Rate plans: define one, price it anew, read it.
 
-use axum::{
-    extract::State,
-    http::{HeaderMap, StatusCode},
-    routing::get,
-};
+use axum::http::StatusCode;
 use chrono::NaiveDate;
 use contracts::{
     direct_booking::RatePlanDocument,
     id::{RatePlanId, RoomTypeId},
 };
-use deadpool_postgres::Transaction;
+use deadpool_postgres::{Pool, Transaction};
 
 use super::super::{
     domain::rate_plan::{self, Tariff},
@@ -24,8 +20,8 @@ use crate::{
     fields::{Fields, rate::rate},
     path::Id,
     problem::Problem,
+    reading::Readable,
     routes::Routes,
-    shell::Shell,
 };
 
 const COLLECTION: &str = "/direct-booking/rate-plans";
@@ -36,7 +32,6 @@ pub(super) fn routes() -> Routes {
         .document::<RatePlanDocument>(
             "/rate-plans/{id}",
             "The rate plan as it is. It may be kept until its price is not valid any more.",
-            get(document),
         )
         .command::<Reprice>("/rate-plans/{id}/reprice")
 }
@@ -100,8 +95,11 @@ fn tariff(fields: &mut Fields<'_>) -> Option<Tariff> {
     Some(Tariff { nightly_rate: nightly_rate?, valid_until: valid_until? })
 }
 
-async fn document(State(shell): State<Shell>, Id(id): Id<RatePlanId>, headers: HeaderMap) -> Result<Answer, Problem> {
-    let client = shell.pool.get().await.map_err(database::Error::from)?;
-    let plan = store::rate_plans::read(&client, &id).await?;
-    Answer::document(&headers, plan.as_ref().map(RatePlanDocument::from).as_ref())
+impl Readable for RatePlanDocument {
+    type Id = RatePlanId;
+    const HAS_VALIDITY: bool = true;
+
+    async fn find(pool: &Pool, id: &RatePlanId) -> Result<Option<Self>, database::Error> {
+        Ok(store::rate_plans::read(&pool.get().await?, id).await?.as_ref().map(Self::from))
+    }
 }

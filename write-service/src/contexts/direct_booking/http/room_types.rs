@@ -2,14 +2,10 @@
 
 use std::collections::HashSet;
 
-use axum::{
-    extract::State,
-    http::{HeaderMap, StatusCode},
-    routing::get,
-};
+use axum::http::StatusCode;
 use chrono::NaiveDate;
 use contracts::{direct_booking::RoomTypeDocument, id::RoomTypeId};
-use deadpool_postgres::Transaction;
+use deadpool_postgres::{Pool, Transaction};
 
 use super::super::{
     domain::room_type::{self, Refusal},
@@ -19,11 +15,12 @@ use crate::{
     action::Action,
     answer::Answer,
     command::Command,
+    database,
     fields::{Field, Fields},
     path::Id,
     problem::Problem,
+    reading::Readable,
     routes::Routes,
-    shell::Shell,
 };
 
 const COLLECTION: &str = "/direct-booking/room-types";
@@ -34,7 +31,7 @@ const MOST_AT_ONCE: usize = 2_000;
 pub(super) fn routes() -> Routes {
     Routes::new()
         .command::<Define>("/room-types")
-        .document::<RoomTypeDocument>("/room-types/{id}", "The room type as it is.", get(document))
+        .document::<RoomTypeDocument>("/room-types/{id}", "The room type as it is.")
         .command::<AddRooms>("/room-types/{id}/add-rooms")
 }
 
@@ -88,12 +85,12 @@ impl Action for AddRooms {
     }
 }
 
-async fn document(State(shell): State<Shell>, Id(id): Id<RoomTypeId>, headers: HeaderMap) -> Result<Answer, Problem> {
-    if let Some(unchanged) = shell.unchanged::<RoomTypeDocument>(id.as_str(), &headers).await {
-        return Ok(unchanged);
+impl Readable for RoomTypeDocument {
+    type Id = RoomTypeId;
+
+    async fn find(pool: &Pool, id: &RoomTypeId) -> Result<Option<Self>, database::Error> {
+        Ok(store::room_types::find(pool, id).await?.as_ref().map(Self::from))
     }
-    let room_type = store::room_types::find(&shell.pool, &id).await?;
-    Answer::document(&headers, room_type.as_ref().map(RoomTypeDocument::from).as_ref())
 }
 
 /// Rooms, each once.
