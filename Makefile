@@ -38,7 +38,7 @@ bench-capture: setup-tests ## Measure the relay; RUNS=3, QUICK=1 (a smoke test),
 	cargo build --release --locked -p cdc-capture -p bench
 	target/release/bench capture
 
-bench-commands: setup-tests ## Measure the write service beside pgbench; RUNS=3, QUICK=1 (a smoke test)
+bench-commands: setup-tests ## Measure the write service beside pgbench; RUNS=3, QUICK=1 (a smoke test), ONLY=make-booking,get-not-modified
 	cargo build --release --locked -p write-service -p bench
 	target/release/bench commands
 

@@ -2,6 +2,7 @@
 
 mod capture;
 mod commands;
+mod effort;
 mod report;
 mod stats;
 

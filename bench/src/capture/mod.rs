@@ -19,23 +19,20 @@ mod stage;
 mod warm;
 
 use anyhow::Result;
-use clap::builder::FalseyValueParser;
 
 use self::{backlog::Backlog, drain::Contestant, relay::Program, stage::Stage};
-use crate::report::Report;
+use crate::{
+    effort::{Effort, progress},
+    report::Report,
+};
 
 const EVENTS: &str = "events/s";
 
 /// How much is measured.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// How often each figure is measured; the median counts.
-    #[arg(long, env = "RUNS", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
-    runs: u32,
-
-    /// Small counts, once: whether it works, not how fast.
-    #[arg(long, env = "QUICK", value_parser = FalseyValueParser::new())]
-    quick: bool,
+    #[command(flatten)]
+    effort: Effort,
 
     /// Measure only these parts: drain-batched, drain-single, latency, memory, restart.
     #[arg(long, env = "ONLY", value_enum, value_delimiter = ',')]
@@ -67,10 +64,11 @@ struct Scale {
 }
 
 impl Scale {
-    fn of(args: &Args) -> Self {
-        if args.quick {
+    fn of(effort: Effort) -> Self {
+        let runs = effort.runs();
+        if effort.quick {
             Self {
-                runs: 1,
+                runs,
                 warm_records: 100_000,
                 backlog: 30_000,
                 latency_seconds: 3,
@@ -79,7 +77,7 @@ impl Scale {
             }
         } else {
             Self {
-                runs: args.runs,
+                runs,
                 warm_records: 4_000_000,
                 backlog: 300_000,
                 latency_seconds: 20,
@@ -92,7 +90,7 @@ impl Scale {
 
 /// Measures everything that is asked for.
 pub(crate) async fn run(args: &Args) -> Result<Report> {
-    let scale = Scale::of(args);
+    let scale = Scale::of(args.effort);
     let wanted = |part| args.only.is_empty() || args.only.contains(&part);
     let mut report = Report::new("capture");
     progress("starting PostgreSQL and Kafka");
@@ -126,9 +124,4 @@ pub(crate) async fn run(args: &Args) -> Result<Report> {
         peer::measure(peer, &stage, scale, &mut report).await?;
     }
     Ok(report)
-}
-
-/// Says on stderr what is going on.
-fn progress(what: impl std::fmt::Display) {
-    eprintln!("bench: {what}");
 }
