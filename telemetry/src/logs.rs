@@ -86,6 +86,7 @@ pub fn init(service: &'static str, args: &LogArgs) -> Result<Guard, Box<dyn std:
         .with_tracer(provider.tracer(service))
         .with_location(false)
         .with_threads(false)
+        .with_tracked_inactivity(false)
         .with_filter(tracing_subscriber::filter::filter_fn(|metadata| {
             metadata.is_span() && *metadata.level() <= LevelFilter::INFO
         }));

@@ -1,9 +1,10 @@
 //! W3C trace context in and out of spans.
 
-use std::collections::HashMap;
-
-use contracts::envelope::TraceContext;
-use opentelemetry::{propagation::TextMapPropagator, trace::TraceContextExt};
+use contracts::envelope::{TraceContext, names};
+use opentelemetry::{
+    propagation::{Extractor, Injector, TextMapPropagator},
+    trace::TraceContextExt,
+};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
@@ -15,10 +16,9 @@ pub fn current() -> TraceContext {
 
 /// The trace context of a span.
 pub fn of(span: &Span) -> TraceContext {
-    let mut carrier = HashMap::new();
+    let mut carrier = Carrier(TraceContext::default());
     TraceContextPropagator::new().inject_context(&span.context(), &mut carrier);
-    let mut take = |name| carrier.remove(name).filter(|value| !value.is_empty());
-    TraceContext { traceparent: take("traceparent"), tracestate: take("tracestate") }
+    carrier.0
 }
 
 /// Makes `span` a child of the span that `context` names; does nothing when it names none.
@@ -37,8 +37,36 @@ pub fn link(span: &Span, context: &TraceContext) {
 }
 
 fn extract(context: &TraceContext) -> Option<opentelemetry::Context> {
-    let mut carrier = HashMap::from([("traceparent".to_owned(), context.traceparent.clone()?)]);
-    carrier.extend(context.tracestate.clone().map(|state| ("tracestate".to_owned(), state)));
+    context.traceparent.as_ref()?;
+    let carrier = Carrier(context.clone());
     let extracted = TraceContextPropagator::new().extract_with_context(&opentelemetry::Context::new(), &carrier);
     extracted.span().span_context().is_valid().then_some(extracted)
+}
+
+/// What the propagator reads and writes by the headers' names.
+struct Carrier(TraceContext);
+
+impl Injector for Carrier {
+    fn set(&mut self, name: &str, value: String) {
+        let value = Some(value).filter(|value| !value.is_empty());
+        match name {
+            names::TRACEPARENT => self.0.traceparent = value,
+            names::TRACESTATE => self.0.tracestate = value,
+            _ => {}
+        }
+    }
+}
+
+impl Extractor for Carrier {
+    fn get(&self, name: &str) -> Option<&str> {
+        match name {
+            names::TRACEPARENT => self.0.traceparent.as_deref(),
+            names::TRACESTATE => self.0.tracestate.as_deref(),
+            _ => None,
+        }
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        vec![names::TRACEPARENT, names::TRACESTATE]
+    }
 }

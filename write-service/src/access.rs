@@ -15,8 +15,8 @@ use crate::problem::Problem;
 /// Who may use a context.
 #[derive(Clone)]
 pub(crate) struct Access {
-    /// None: everybody.
-    pub(crate) auth: Option<Arc<Auth>>,
+    /// What tells who asks.
+    pub(crate) auth: Arc<Auth>,
     /// The context's name.
     pub(crate) context: &'static str,
 }
@@ -33,8 +33,7 @@ pub(crate) fn scope(context: &str, method: &Method) -> String {
 
 /// Lets a request pass whose token allows it.
 pub(crate) async fn guard(State(access): State<Access>, mut request: Request, next: Next) -> Response {
-    let Some(auth) = &access.auth else { return next.run(request).await };
-    let bearer = match auth.bearer(request.headers()).await {
+    let bearer = match access.auth.bearer(request.headers()).await {
         Ok(bearer) => bearer,
         Err(denied) => return Problem::from(denied).into_response(),
     };

@@ -3,6 +3,8 @@
 //! An [`Action`] says how a command is read and what it does; this says the rest: its key, the wait for what it has to
 //! have seen, and one transaction in which its effect, its event and its answer are kept together.
 
+use std::sync::Arc;
+
 use axum::{
     body::Body,
     extract::{FromRequestParts, Request, State},
@@ -33,7 +35,7 @@ use crate::{
 /// What one kind of command is.
 pub(crate) trait Action: Sized + Send + 'static {
     /// What its path names: an id, or `()` where the command makes what it is about.
-    type On: FromRequestParts<Shell, Rejection: Into<Problem>> + Send;
+    type On: FromRequestParts<Arc<Shell>, Rejection: Into<Problem>> + Send;
 
     /// Its name: `OpenAccount`.
     const NAME: &'static str;
@@ -69,11 +71,11 @@ pub(crate) trait Action: Sized + Send + 'static {
 pub(crate) type Outcome = for<'a> fn(&'a Pool, &'a Answer) -> BoxFuture<'a, Result<Option<Answer>, Problem>>;
 
 /// The route of a command.
-pub(crate) fn post<A: Action>() -> MethodRouter<Shell> {
+pub(crate) fn post<A: Action>() -> MethodRouter<Arc<Shell>> {
     axum::routing::post(take::<A>)
 }
 
-async fn take<A: Action>(State(shell): State<Shell>, request: Request<Body>) -> Result<Answer, Problem> {
+async fn take<A: Action>(State(shell): State<Arc<Shell>>, request: Request<Body>) -> Result<Answer, Problem> {
     let (mut parts, body) = request.into_parts();
     let on = A::On::from_request_parts(&mut parts, &shell).await.map_err(Into::into)?;
     let command = Command::from_request_parts(&mut parts, &shell).await?;

@@ -79,10 +79,10 @@ impl Command {
     }
 }
 
-impl FromRequestParts<Shell> for Command {
+impl FromRequestParts<Arc<Shell>> for Command {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, shell: &Shell) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, shell: &Arc<Shell>) -> Result<Self, Problem> {
         let id = Uuid::now_v7();
         let correlation_id = correlation_id(&parts.headers)?.unwrap_or_else(|| id.to_string());
         Ok(Self {

@@ -11,6 +11,11 @@ use write_service::{
     settings::{MigrateArgs, Republish, RepublishArgs, Serve, ServeArgs},
 };
 
+/// A request's many small pieces are faster to get and to give back than from the C library's allocator.
+#[cfg(not(target_env = "msvc"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// The hotel's contexts: commands over HTTP, one transaction for state and event.
 #[derive(Parser)]
 #[command(version)]

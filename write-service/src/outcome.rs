@@ -1,5 +1,7 @@
 //! What has come of what a command only began: the status resource that its 202 names, and the wait for it.
 
+use std::sync::Arc;
+
 use axum::{extract::State, http::HeaderMap, routing::MethodRouter};
 use deadpool_postgres::Pool;
 use futures::{FutureExt, future::BoxFuture};
@@ -44,12 +46,12 @@ pub(crate) fn of<'a, D: Begun>(pool: &'a Pool, begun: &'a Answer) -> BoxFuture<'
 }
 
 /// The route of the status resource.
-pub(crate) fn get<D: Begun>() -> MethodRouter<Shell> {
+pub(crate) fn get<D: Begun>() -> MethodRouter<Arc<Shell>> {
     axum::routing::get(outcome::<D>)
 }
 
 async fn outcome<D: Begun>(
-    State(shell): State<Shell>,
+    State(shell): State<Arc<Shell>>,
     Id(id): Id<D::Id>,
     headers: HeaderMap,
 ) -> Result<Answer, Problem> {

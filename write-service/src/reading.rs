@@ -1,6 +1,6 @@
 //! Reading documents: as they are now, or 304 where the client has them.
 
-use std::fmt::Display;
+use std::{fmt::Display, sync::Arc};
 
 use axum::{extract::State, http::HeaderMap, routing::MethodRouter};
 use contracts::id::InvalidId;
@@ -22,12 +22,12 @@ pub(crate) trait Readable: Document + JsonSchema + Send + Sync + Sized + 'static
 }
 
 /// The route of a document.
-pub(crate) fn get<D: Readable>() -> MethodRouter<Shell> {
+pub(crate) fn get<D: Readable>() -> MethodRouter<Arc<Shell>> {
     axum::routing::get(document::<D>)
 }
 
 async fn document<D: Readable>(
-    State(shell): State<Shell>,
+    State(shell): State<Arc<Shell>>,
     Id(id): Id<D::Id>,
     headers: HeaderMap,
 ) -> Result<Answer, Problem> {

@@ -33,14 +33,16 @@ pub(crate) fn compose(
     let mut router = operators;
     let mut operations = Vec::new();
     for (context, shell) in contexts {
-        let routes = (context.routes)();
-        if routes.operations.is_empty() {
-            continue;
+        let shell = Arc::new(shell);
+        for operation in (context.routes)().operations {
+            let mut handler = operation.handler.clone().with_state(shell.clone());
+            if let Some(auth) = auth {
+                let access = Access { auth: auth.clone(), context: context.name };
+                handler = handler.route_layer(middleware::from_fn_with_state(access, access::guard));
+            }
+            router = router.route(&format!("/{}{}", context.name, operation.path), handler);
+            operations.push((context, operation));
         }
-        operations.extend(routes.operations.into_iter().map(|operation| (context, operation)));
-        let access = Access { auth: auth.cloned(), context: context.name };
-        let guarded = routes.router.route_layer(middleware::from_fn_with_state(access, access::guard));
-        router = router.nest(&format!("/{}", context.name), guarded.with_state(shell));
     }
     finish(router.merge(openapi::routes(&operations, auth.is_some())))
 }

@@ -1,7 +1,8 @@
 //! A context's routes, each with what there is to say of it: what is served and what is documented are one list.
 
+use std::sync::Arc;
+
 use axum::{
-    Router,
     http::{Method, StatusCode},
     routing::MethodRouter,
 };
@@ -20,7 +21,6 @@ use crate::{
 /// The routes of a context, below its name.
 #[derive(Default)]
 pub(crate) struct Routes {
-    pub(crate) router: Router<Shell>,
     pub(crate) operations: Vec<Operation>,
 }
 
@@ -38,6 +38,8 @@ pub(crate) struct Operation {
     pub(crate) document: fn(&mut SchemaGenerator) -> Schema,
     /// Whether what comes of it may be waited for, by `Prefer: wait=N`.
     pub(crate) is_awaited: bool,
+    /// What answers it.
+    pub(crate) handler: MethodRouter<Arc<Shell>>,
 }
 
 impl Routes {
@@ -50,19 +52,17 @@ impl Routes {
     pub(crate) fn command<A: Action>(self, path: &'static str) -> Self {
         // What day it is bounds what is accepted, but not its form.
         let body = fields::schema(|fields| A::read(fields, chrono::NaiveDate::default()));
-        self.add(
-            Operation {
-                method: Method::POST,
-                path,
-                name: A::NAME.to_owned(),
-                summary: A::SUMMARY,
-                body: Some((body, A::BODY)),
-                status: A::STATUS,
-                document: SchemaGenerator::subschema_for::<A::Document>,
-                is_awaited: A::OUTCOME.is_some(),
-            },
-            action::post::<A>(),
-        )
+        self.add(Operation {
+            method: Method::POST,
+            path,
+            name: A::NAME.to_owned(),
+            summary: A::SUMMARY,
+            body: Some((body, A::BODY)),
+            status: A::STATUS,
+            document: SchemaGenerator::subschema_for::<A::Document>,
+            is_awaited: A::OUTCOME.is_some(),
+            handler: action::post::<A>(),
+        })
     }
 
     /// A document to be read.
@@ -80,32 +80,29 @@ impl Routes {
         path: &'static str,
         summary: &'static str,
         is_awaited: bool,
-        get: MethodRouter<Shell>,
+        handler: MethodRouter<Arc<Shell>>,
     ) -> Self {
-        self.add(
-            Operation {
-                method: Method::GET,
-                path,
-                name: format!("Get{}", S::schema_name().trim_end_matches("Document")),
-                summary,
-                body: None,
-                status: StatusCode::OK,
-                document: SchemaGenerator::subschema_for::<S>,
-                is_awaited,
-            },
-            get,
-        )
+        self.add(Operation {
+            method: Method::GET,
+            path,
+            name: format!("Get{}", S::schema_name().trim_end_matches("Document")),
+            summary,
+            body: None,
+            status: StatusCode::OK,
+            document: SchemaGenerator::subschema_for::<S>,
+            is_awaited,
+            handler,
+        })
     }
 
     /// These and those.
     pub(crate) fn merge(mut self, other: Self) -> Self {
         self.operations.extend(other.operations);
-        Self { router: self.router.merge(other.router), ..self }
+        self
     }
 
-    fn add(mut self, operation: Operation, route: MethodRouter<Shell>) -> Self {
-        let router = self.router.route(operation.path, route);
+    fn add(mut self, operation: Operation) -> Self {
         self.operations.push(operation);
-        Self { router, ..self }
+        self
     }
 }

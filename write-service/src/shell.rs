@@ -18,7 +18,6 @@ use crate::{
 };
 
 /// The state that a context's routes share.
-#[derive(Clone)]
 pub(crate) struct Shell {
     /// The context.
     pub(crate) context: &'static Context,

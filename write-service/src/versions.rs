@@ -16,7 +16,7 @@ const TOGETHER: usize = 256;
 const WAITING: usize = 4_096;
 
 /// Where the versions of a context's aggregates are asked for, by topic.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Versions(HashMap<&'static str, mpsc::Sender<Question>>);
 
 #[derive(Debug)]
