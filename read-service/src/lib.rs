@@ -6,6 +6,7 @@
 pub mod graphql;
 pub mod http;
 pub mod projection;
+mod recent;
 mod service;
 mod settings;
 pub mod view;

@@ -19,6 +19,9 @@ pub enum Error {
     /// Verified TLS is asked for and cannot be had.
     #[error("the database connections cannot be set up: {0}")]
     Connections(#[source] std::io::Error),
+    /// The GraphQL schema does not hang together: a fault of this program.
+    #[error("the GraphQL schema: {0}")]
+    Schema(#[source] async_graphql::dynamic::SchemaError),
     /// The listener failed.
     #[error("HTTP: {0}")]
     Http(#[source] std::io::Error),
@@ -48,7 +51,7 @@ pub async fn serve(
     let applied = Applied::new();
     let freshness = Freshness::new(connections.clone(), applied.clone(), settings.read_after_timeout);
     let limit = settings.read_after_timeout + settings.serving.statement_timeout + OPERATION_SLACK;
-    let executor = Executor::new(connections.clone(), freshness, limit, &metrics);
+    let executor = Executor::new(connections.clone(), freshness, limit, &metrics).map_err(Error::Schema)?;
     let router = http::router(executor, health.clone(), metrics.clone());
 
     let projecting = settings.database.as_role(view::ROLE).application_name("read-service project");

@@ -2,7 +2,7 @@
 //!
 //! No text of the database ever gets out: it is logged here, once, and the client learns what kind of failure it was.
 
-use async_graphql::{ErrorExtensions, PathSegment, ServerError};
+use async_graphql::ServerError;
 
 use crate::view;
 
@@ -13,6 +13,8 @@ pub enum Code {
     ParseFailed,
     /// The document does not fit the schema, or is beyond a limit.
     ValidationFailed,
+    /// It says something of persons, and who asks may not see that.
+    Forbidden,
     /// The document has not exactly one operation that could be meant.
     OperationResolutionFailure,
     /// The request's parts are there, but one of them cannot be used: an argument, a token, a header.
@@ -32,9 +34,10 @@ pub enum Code {
 }
 
 impl Code {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::ParseFailed,
         Self::ValidationFailed,
+        Self::Forbidden,
         Self::OperationResolutionFailure,
         Self::BadUserInput,
         Self::MethodNotAllowed,
@@ -50,6 +53,7 @@ impl Code {
         match self {
             Self::ParseFailed => "GRAPHQL_PARSE_FAILED",
             Self::ValidationFailed => "GRAPHQL_VALIDATION_FAILED",
+            Self::Forbidden => "FORBIDDEN",
             Self::OperationResolutionFailure => "OPERATION_RESOLUTION_FAILURE",
             Self::BadUserInput => "BAD_USER_INPUT",
             Self::MethodNotAllowed => "METHOD_NOT_ALLOWED",
@@ -71,7 +75,7 @@ impl Code {
 /// A failure on its way to the client.
 ///
 /// Not `Display`: the library would turn it into an error without a code.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Error {
     /// What kind.
     pub code: Code,
@@ -98,14 +102,15 @@ impl Error {
     }
 }
 
-impl From<Error> for async_graphql::Error {
-    fn from(error: Error) -> Self {
-        Self::new(error.message).extend_with(|_, extensions| extensions.set("code", error.code.name()))
+impl From<view::Error> for Error {
+    fn from(error: view::Error) -> Self {
+        Self::from_view(&error)
     }
 }
 
-impl From<view::Error> for Error {
-    fn from(error: view::Error) -> Self {
+impl Error {
+    /// What a client is told of a statement that has failed.
+    pub(super) fn from_view(error: &view::Error) -> Self {
         match error {
             view::Error::Unavailable(_) => {
                 tracing::warn!(%error, "a query was not answered");
@@ -125,13 +130,11 @@ fn set_code(error: &mut ServerError, code: Code) {
     error.extensions.get_or_insert_default().set("code", code.name());
 }
 
-/// Gives the library's own errors a code. Those with a path were raised by a field that was being resolved, where only
-/// arguments can be refused; those without by validation.
+/// Gives the errors of validation, which the library has made, their code.
 pub(super) fn complete(errors: &mut [ServerError]) {
     for error in errors {
         if Code::of(error).is_none() {
-            let at_field = error.path.iter().any(|segment| matches!(segment, PathSegment::Field(_)));
-            set_code(error, if at_field { Code::BadUserInput } else { Code::ValidationFailed });
+            set_code(error, Code::ValidationFailed);
         }
     }
 }

@@ -1,23 +1,32 @@
-//! From a request to its answer: bounded, parsed, resolved to one operation, validated, executed.
+//! From a request to its answer: its document, the operation that is meant, what it waits for, its one statement.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_graphql::{
-    Name, Request, Response, ServerError, Variables,
-    parser::{
-        parse_query,
-        types::{ExecutableDocument, OperationDefinition, OperationType},
-    },
+    Name, Variables,
+    parser::types::{ExecutableDocument, OperationDefinition, OperationType},
 };
+use futures::future::join_all;
 use telemetry::metrics::Metrics;
+use tokio_postgres::types::{FromSql, Type};
 use tracing::Instrument;
 
 use super::{
-    Awaited, Code, Error, Freshness, ReadSchema, builder, error, limits,
+    Awaited, Code, Error, Freshness,
+    answer::{Answer, Body},
+    arguments,
+    compile::{Asked, Compiled, Root, compile, read_after},
+    documents::Documents,
     metrics::Operations,
-    root::{restore, root_keys},
+    model::Model,
+    schema::Schemas,
+    write::{self, Cell},
 };
-use crate::view::Connections;
+use crate::view::{self, Connections, Sql};
 
 /// A GraphQL request.
 #[derive(Debug, Default)]
@@ -32,106 +41,208 @@ pub struct Operation {
     pub read_after: Vec<Awaited>,
     /// It came by a method that may only read (GET).
     pub only_query: bool,
+    /// Who sent it may see what says something of persons.
+    pub may_see_personal: bool,
 }
 
-/// What came of a request.
-#[derive(Debug)]
-pub enum Answer {
-    /// It was refused before anything was executed, so there is no `data`. Every error has a code.
-    Refused(Vec<ServerError>),
-    /// It was executed. `data` is null when an error left nothing of it.
-    Executed(Response),
-}
-
-/// What executes requests. Cheap to clone; all clones share it.
+/// Executes requests. Cheap to clone; all clones share it.
 #[derive(Clone)]
 pub struct Executor {
-    schema: ReadSchema,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    model: Model,
+    schemas: Schemas,
+    documents: Documents,
+    connections: Connections,
+    freshness: Freshness,
     operations: Operations,
     limit: Duration,
 }
 
 impl Executor {
     /// Reads through `connections`, waits for writes by `freshness`, and gives an operation up after `limit`.
-    pub fn new(connections: Connections, freshness: Freshness, limit: Duration, metrics: &Metrics) -> Self {
-        let schema = builder().data(connections).data(freshness).finish();
-        Self { schema, operations: Operations::register(metrics), limit }
+    ///
+    /// # Errors
+    /// When the schema does not hang together, which a test would have found.
+    pub fn new(
+        connections: Connections,
+        freshness: Freshness,
+        limit: Duration,
+        metrics: &Metrics,
+    ) -> Result<Self, async_graphql::dynamic::SchemaError> {
+        let model = Model::new();
+        let schemas = Schemas::of(&model)?;
+        let documents = Documents::new(schemas.clone());
+        let operations = Operations::register(metrics);
+        let shared = Shared { model, schemas, documents, connections, freshness, operations, limit };
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// Answers a request.
     pub async fn execute(&self, operation: Operation) -> Answer {
         let start = Instant::now();
-        let (mut response, root_keys) = match prepare(&operation) {
-            Ok(prepared) => self.run(operation, prepared).await,
-            Err(refusal) => (Response::from_errors(vec![refusal]), Vec::new()),
-        };
-        error::complete(&mut response.errors);
-        self.operations.ended(response.errors.first().and_then(Code::of), start.elapsed());
-        if was_refused(&response) {
-            return Answer::Refused(response.errors);
-        }
-        restore(&mut response, &root_keys);
-        Answer::Executed(response)
+        let limit = self.shared.limit;
+        let answer = tokio::time::timeout(limit, self.shared.answer(operation)).await.unwrap_or_else(|_| {
+            let message = format!("no answer within {} seconds; ask for less", limit.as_secs());
+            Answer::Refused(vec![Error::new(Code::Timeout, message).into_server_error()])
+        });
+        self.shared.operations.ended(answer.code(), start.elapsed());
+        answer
     }
+}
 
-    async fn run(&self, operation: Operation, prepared: Prepared) -> (Response, Vec<Name>) {
+impl Shared {
+    async fn answer(&self, sent: Operation) -> Answer {
+        let (document, is_valid) = match self.documents.parse(&sent.query) {
+            Ok(parsed) => parsed,
+            Err(error) => return Answer::Refused(vec![error]),
+        };
+        let refused = |error: Error| Answer::Refused(vec![error.into_server_error()]);
+        let (name, operation) = match chosen(&document, sent.name.as_deref()) {
+            Ok(chosen) => chosen,
+            Err(reason) => return refused(Error::new(Code::OperationResolutionFailure, reason)),
+        };
+        if sent.only_query && operation.ty != OperationType::Query {
+            return refused(Error::new(Code::MethodNotAllowed, format!("a {} must be sent by POST", operation.ty)));
+        }
+        if !is_valid && let Err(errors) = self.documents.validate(&sent.query, &document).await {
+            return Answer::Refused(errors);
+        }
+        let variables = match arguments::variables(operation, &sent.variables) {
+            Ok(variables) => variables,
+            Err(error) => return refused(error),
+        };
         // By the conventions for GraphQL spans, without the document: its literals may be personal.
         let span = tracing::info_span!(
             "graphql",
-            otel.name = %prepared.ty,
+            otel.name = %operation.ty,
             otel.status_code = tracing::field::Empty,
-            graphql.operation.type = %prepared.ty,
-            graphql.operation.name = prepared.name,
+            graphql.operation.type = %operation.ty,
+            graphql.operation.name = name.map(Name::as_str),
         );
-        let mut request = Request::new(operation.query).variables(operation.variables).data(operation.read_after);
-        request.operation_name = operation.name;
-        request.set_parsed_query(prepared.document);
-        let answer = tokio::time::timeout(self.limit, self.schema.execute(request)).instrument(span.clone());
-        let response = answer.await.unwrap_or_else(|_| {
-            let seconds = self.limit.as_secs();
-            let refusal = Error::new(Code::Timeout, format!("no answer within {seconds} seconds; ask for less"));
-            Response::from_errors(vec![refusal.into_server_error()])
-        });
-        if response.is_err() {
-            span.record("otel.status_code", "ERROR");
+        let asked = Asked {
+            model: &self.model,
+            document: &document,
+            operation,
+            variables: &variables,
+            may_see_personal: sent.may_see_personal,
+        };
+        match self.run(asked, name, &sent.read_after).instrument(span.clone()).await {
+            Ok(body) => {
+                if body.has_errors() {
+                    span.record("otel.status_code", "ERROR");
+                }
+                body.finish()
+            }
+            Err(error) => {
+                span.record("otel.status_code", "ERROR");
+                refused(error)
+            }
         }
-        (response, prepared.root_keys)
+    }
+
+    async fn run(&self, asked: Asked<'_>, name: Option<&Name>, awaited: &[Awaited]) -> Result<Body, Error> {
+        let tokens = read_after(asked);
+        let mut compiled = compile(asked, |key| Awaited::read(texts(&tokens, key)).err())?;
+        if let Some(late) = self.wait(&compiled, &tokens, awaited).await {
+            compiled = compile(asked, |key| match late.get(key) {
+                Some(Some(error)) => Some(error.clone()),
+                _ => Awaited::read(texts(&tokens, key)).err(),
+            })?;
+        }
+        let described = if compiled.roots.iter().any(|(_, root)| matches!(root, Root::Schema)) {
+            Some(self.schemas.describe(asked.document, name.map(Name::as_str), asked.variables.clone()).await)
+        } else {
+            None
+        };
+        let row = match &compiled.text {
+            Some(_) => self.query(&mut compiled).await,
+            None => Ok(None),
+        };
+        Ok(written(compiled, row, described))
+    }
+
+    /// Waits for what each field needs. `None` when all of it is visible; else why not, by key.
+    async fn wait(
+        &self,
+        compiled: &Compiled,
+        tokens: &[(String, Vec<String>)],
+        awaited: &[Awaited],
+    ) -> Option<HashMap<String, Option<Error>>> {
+        if tokens.is_empty() && awaited.is_empty() {
+            return None;
+        }
+        let waits = compiled.roots.iter().filter(|(_, root)| matches!(root, Root::Shape(_))).map(async |(key, _)| {
+            let mut own = Awaited::read(texts(tokens, key)).unwrap_or_default();
+            own.extend_from_slice(awaited);
+            (key.clone(), self.freshness.wait(&own).await.err())
+        });
+        let waited: HashMap<_, _> = join_all(waits).await.into_iter().collect();
+        waited.values().any(Option::is_some).then_some(waited)
+    }
+
+    async fn query(&self, compiled: &mut Compiled) -> Result<Option<tokio_postgres::Row>, view::Error> {
+        let sql = Sql {
+            summary: compiled.summary,
+            text: compiled.text.take().unwrap_or_default(),
+            parameters: compiled.parameters.types().into(),
+        };
+        Ok(self.connections.query(&sql, &compiled.parameters.values()).await?.into_iter().next())
     }
 }
 
-/// A document, and of its operations the one that is meant.
-struct Prepared {
-    document: ExecutableDocument,
-    name: Option<String>,
-    ty: OperationType,
-    root_keys: Vec<Name>,
+fn texts<'a>(tokens: &'a [(String, Vec<String>)], key: &str) -> impl Iterator<Item = &'a str> {
+    let of_key = tokens.iter().filter(move |(known, _)| known == key);
+    of_key.flat_map(|(_, texts)| texts).map(String::as_str).collect::<Vec<_>>().into_iter()
 }
 
-/// Everything up to validation.
-fn prepare(operation: &Operation) -> Result<Prepared, ServerError> {
-    let refuse = |code, message: String| Error::new(code, message).into_server_error();
-    limits::check_text(&operation.query).map_err(|reason| refuse(Code::ValidationFailed, reason))?;
-    let document = parse_query(&operation.query).map_err(|error| {
-        let mut refusal = refuse(Code::ParseFailed, error.to_string());
-        refusal.locations = error.positions().collect();
-        refusal
-    })?;
-    limits::check_document(&document).map_err(|reason| refuse(Code::ValidationFailed, reason))?;
-    let (name, chosen) = chosen(&document, operation.name.as_deref())
-        .map_err(|reason| refuse(Code::OperationResolutionFailure, reason))?;
-    let (name, ty) = (name.map(ToString::to_string), chosen.ty);
-    if operation.only_query && ty != OperationType::Query {
-        return Err(refuse(Code::MethodNotAllowed, format!("a {ty} must be sent by POST")));
+/// Puts an answer together.
+fn written(
+    compiled: Compiled,
+    row: Result<Option<tokio_postgres::Row>, view::Error>,
+    described: Option<async_graphql::Response>,
+) -> Body {
+    let mut body = Body::new();
+    let failure = row.as_ref().err().map(|error| Error::from_view(error));
+    let cells = row.ok().flatten();
+    let cells = cells.as_ref().map(cells_of).unwrap_or_default();
+    for (key, root) in compiled.roots {
+        match root {
+            Root::Typename => body.member(&key, |out| {
+                write::text(super::model::ROOT, out);
+                Ok(())
+            }),
+            Root::Schema => match &described {
+                Some(described) => body.describe(&key, described),
+                None => body.fail(&key, Error::new(Code::Internal, "the schema cannot be described")),
+            },
+            Root::Failed(error) => body.fail(&key, error),
+            Root::Shape(shape) => match &failure {
+                Some(error) => body.fail(&key, error.clone()),
+                None => body.member(&key, |out| write::shape(&shape, &cells, out)),
+            },
+        }
     }
-    let root_keys = root_keys(&document, chosen);
-    Ok(Prepared { document, name, ty, root_keys })
+    body
 }
 
-/// Whether a request ended before its execution: by validation, or by an argument that cannot be used, which leaves
-/// nothing of an answer either.
-fn was_refused(response: &Response) -> bool {
-    let before = |error: &ServerError| error.path.is_empty() || Code::of(error) == Some(Code::BadUserInput);
-    response.data == async_graphql::Value::Null && !response.errors.is_empty() && response.errors.iter().all(before)
+/// Any column, as PostgreSQL has sent it.
+struct Raw<'a>(&'a [u8]);
+
+impl<'a> FromSql<'a> for Raw<'a> {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+        Ok(Self(raw))
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+}
+
+fn cells_of(row: &tokio_postgres::Row) -> Vec<Cell<'_>> {
+    (0..row.len()).map(|place| row.try_get::<_, Option<Raw<'_>>>(place).ok().flatten().map(|raw| raw.0)).collect()
 }
 
 /// The operation that is meant, with its name.

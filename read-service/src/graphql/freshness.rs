@@ -78,11 +78,11 @@ impl Freshness {
         let sql = Sql {
             summary: "SELECT view version",
             text: awaited.view.has_reached().to_owned(),
-            parameters: &[Type::TEXT, Type::INT8],
+            parameters: vec![Type::TEXT, Type::INT8],
         };
         let rows = self.connections.query(&sql, &[&awaited.subject, &awaited.version]).await?;
         let row = rows.first().ok_or_else(|| view::Error::Failed("EXISTS gave no row".to_owned()))?;
-        view::Columns::of(row).take()
+        row.try_get(0).map_err(|error| view::Error::Failed(error.to_string()))
     }
 }
 

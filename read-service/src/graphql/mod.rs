@@ -1,41 +1,43 @@
-//! The views as GraphQL: the schema, and executing a request against it.
+//! The views as GraphQL.
 //!
-//! A module for each type says which columns it is made of; [`Query`](query::Query) turns each root field into one SQL
-//! statement by looking ahead in the selection. Nothing here knows HTTP.
+//! [`model`] says what can be asked and where it comes from, as data. The schema is made of it, and an operation is compiled to one
+//! SQL statement by it, whose row is written as the answer. Nothing here knows HTTP.
+//!
+//! ```text
+//! documents   text -> parsed and validated, once       arguments, selection   what is asked, by the specification's rules
+//! compile     what is asked -> SQL and a shape         write                  PostgreSQL's binary row -> JSON, by the shape
+//! execute     a request -> its answer: waits, asks, writes
+//! ```
 
-mod account;
-mod booking;
-mod bookings;
+mod answer;
+mod arguments;
+mod compile;
+mod documents;
 mod error;
 mod execute;
-mod filter;
 mod freshness;
 mod limits;
 mod metrics;
-mod money;
+mod model;
 mod page;
-mod query;
-mod room_type;
-mod root;
-mod scalars;
-mod summary;
+mod parameters;
+mod schema;
+mod selection;
+mod shape;
+mod write;
 
+pub use answer::Answer;
 pub use error::{Code, Error};
-pub use execute::{Answer, Executor, Operation};
+pub use execute::{Executor, Operation};
 pub use freshness::{Awaited, Freshness};
 
-use async_graphql::{EmptyMutation, EmptySubscription, Schema, SchemaBuilder};
-
-type ReadSchema = Schema<query::Query, EmptyMutation, EmptySubscription>;
-
-fn builder() -> SchemaBuilder<query::Query, EmptyMutation, EmptySubscription> {
-    Schema::build(query::Query, EmptyMutation, EmptySubscription)
-        .limit_depth(limits::MAX_DEPTH)
-        .limit_complexity(limits::MAX_COMPLEXITY)
-        .limit_directives(limits::MAX_DIRECTIVES)
-}
+/// The scope of who may see what says something of persons.
+pub const PERSONAL: &str = "view:personal";
 
 /// The schema in GraphQL's own language, as `schema.graphql` has it.
-pub fn sdl() -> String {
-    builder().finish().sdl()
+///
+/// # Errors
+/// When the model does not hang together.
+pub fn sdl() -> Result<String, async_graphql::dynamic::SchemaError> {
+    Ok(schema::Schemas::of(&model::Model::new())?.sdl())
 }

@@ -69,6 +69,7 @@ pub(super) async fn read(request: Request) -> Result<Operation, Refusal> {
         variables: Variables::from_json(parameters.variables.unwrap_or_default().into()),
         read_after,
         only_query,
+        may_see_personal: true,
     })
 }
 

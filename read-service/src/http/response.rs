@@ -1,29 +1,18 @@
 //! From an answer to an HTTP response.
 
-use async_graphql::{ServerError, Value};
+use async_graphql::ServerError;
 use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde::Serialize;
 
 use super::{accept::Media, allow, request::Refusal};
 use crate::graphql::{Answer, Code, Error};
 
-#[derive(Serialize)]
-struct Document<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<&'a Value>,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    errors: &'a [ServerError],
-}
-
 /// The response to a GraphQL request that was well-formed.
 pub(super) fn answer(media: Media, answer: Answer) -> Response {
     match answer {
-        Answer::Executed(response) => {
-            write(media, StatusCode::OK, &Document { data: Some(&response.data), errors: &response.errors })
-        }
+        Answer::Executed(body, _) => write(media, StatusCode::OK, body),
         Answer::Refused(errors) => {
             let code = errors.first().and_then(Code::of).unwrap_or(Code::Internal);
             // By the older media type's rule a client learns from the errors alone what came of its request.
@@ -31,7 +20,7 @@ pub(super) fn answer(media: Media, answer: Answer) -> Response {
                 (Media::GraphQl, _) | (_, Code::MethodNotAllowed) => status(code),
                 _ => StatusCode::OK,
             };
-            write(media, status, &Document { data: None, errors: &errors })
+            write(media, status, errors_only(&errors))
         }
     }
 }
@@ -39,7 +28,7 @@ pub(super) fn answer(media: Media, answer: Answer) -> Response {
 /// The response to what is no GraphQL request.
 pub(super) fn refusal(media: Media, refusal: Refusal) -> Response {
     let error = Error::new(refusal.code, refusal.message).into_server_error();
-    write(media, refusal.status, &Document { data: None, errors: &[error] })
+    write(media, refusal.status, errors_only(&[error]))
 }
 
 fn status(code: Code) -> StatusCode {
@@ -49,6 +38,7 @@ fn status(code: Code) -> StatusCode {
         | Code::OperationResolutionFailure
         | Code::BadUserInput
         | Code::BadRequest => StatusCode::BAD_REQUEST,
+        Code::Forbidden => StatusCode::FORBIDDEN,
         Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Code::NotYetVisible | Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         Code::Timeout => StatusCode::GATEWAY_TIMEOUT,
@@ -56,7 +46,13 @@ fn status(code: Code) -> StatusCode {
     }
 }
 
-fn write(media: Media, status: StatusCode, document: &Document<'_>) -> Response {
+/// An answer without data.
+fn errors_only(errors: &[ServerError]) -> Vec<u8> {
+    // Writing to memory does not fail.
+    serde_json::to_vec(&serde_json::json!({ "errors": errors })).unwrap_or_default()
+}
+
+fn write(media: Media, status: StatusCode, body: Vec<u8>) -> Response {
     let content_type = match media {
         Media::GraphQl => "application/graphql-response+json; charset=utf-8",
         Media::Json | Media::Html => "application/json; charset=utf-8",
@@ -66,13 +62,7 @@ fn write(media: Media, status: StatusCode, document: &Document<'_>) -> Response 
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
         (header::VARY, HeaderValue::from_static("Accept")),
     ];
-    let mut response = match serde_json::to_vec(document) {
-        Ok(body) => (status, headers, body).into_response(),
-        Err(error) => {
-            tracing::error!(%error, "an answer could not be written");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
-        }
-    };
+    let mut response = (status, headers, body).into_response();
     if status == StatusCode::METHOD_NOT_ALLOWED {
         allow(&mut response);
     }

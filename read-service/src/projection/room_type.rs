@@ -38,8 +38,8 @@ impl Document for RoomTypeDocument {
 const UPSERT: &str = "
 INSERT INTO view.room_type AS held (id, version, erased, changed_at, applied_at, name, rooms)
 SELECT id, version, erased, changed_at, clock_timestamp(), name,
-    CASE WHEN NOT erased THEN ARRAY(
-        SELECT room FROM jsonb_array_elements_text(rooms) WITH ORDINALITY AS listed (room, place) ORDER BY place) END
+    CASE WHEN NOT erased THEN to_jsonb(ARRAY(
+        SELECT room FROM jsonb_array_elements_text(rooms) WITH ORDINALITY AS listed (room, place) ORDER BY place)) END
 FROM unnest($1, $2, $3, $4, $5, $6) AS given (id, version, erased, changed_at, name, rooms)
 ON CONFLICT (id) DO UPDATE SET
     (version, erased, changed_at, applied_at, name, rooms) =

@@ -1,12 +1,11 @@
 //! The connections that serve queries: a few, shared by all requests.
 //!
 //! Requests are pipelined: each goes to the connection that has the fewest under way, without waiting for its turn in a
-//! pool. Every connection keeps the statements that it has prepared; there are few, since no value from outside ever
-//! becomes part of their text. Each is kept by a task that connects again, with backoff, when the connection is lost, and
+//! pool. Every connection keeps the statements that it has prepared: no value from outside ever
+//! becomes part of their text; but what is selected does, so that only those which were used lately are kept. Each is kept by a task that connects again, with backoff, when the connection is lost, and
 //! says through the health part whether any is there.
 
 use std::{
-    collections::HashMap,
     sync::{
         Arc, PoisonError, RwLock,
         atomic::{AtomicUsize, Ordering},
@@ -31,6 +30,10 @@ use tokio_postgres::{
 use tracing::Instrument;
 
 use super::{Error, ROLE};
+use crate::recent::Recent;
+
+/// How many statements a connection keeps prepared.
+const STATEMENTS: usize = 200;
 
 /// How many connections there are, and what a statement may cost.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +54,7 @@ impl Default for Options {
 pub(crate) struct Sql {
     pub(crate) summary: &'static str,
     pub(crate) text: String,
-    pub(crate) parameters: &'static [Type],
+    pub(crate) parameters: Vec<Type>,
 }
 
 /// The connections. Cheap to clone; all clones share them.
@@ -72,7 +75,7 @@ type Slot = Result<Arc<Connection>, String>;
 
 struct Connection {
     client: Client,
-    prepared: RwLock<HashMap<String, Statement>>,
+    prepared: Recent<String, Statement>,
     under_way: AtomicUsize,
 }
 
@@ -151,17 +154,17 @@ impl Connection {
         let rows = self.client.query(&statement, values).await;
         if rows.is_err() {
             // It may be the prepared statement itself that no longer fits, after a migration.
-            self.prepared.write().unwrap_or_else(PoisonError::into_inner).remove(&sql.text);
+            self.prepared.remove(&sql.text);
         }
         rows.map_err(|error| failed(&error))
     }
 
     async fn prepare(&self, sql: &Sql) -> Result<Statement, tokio_postgres::Error> {
-        if let Some(statement) = self.prepared.read().unwrap_or_else(PoisonError::into_inner).get(&sql.text) {
-            return Ok(statement.clone());
+        if let Some(statement) = self.prepared.get(&sql.text) {
+            return Ok(statement);
         }
-        let statement = self.client.prepare_typed(&sql.text, sql.parameters).await?;
-        self.prepared.write().unwrap_or_else(PoisonError::into_inner).insert(sql.text.clone(), statement.clone());
+        let statement = self.client.prepare_typed(&sql.text, &sql.parameters).await?;
+        self.prepared.insert(sql.text.clone(), statement.clone(), 1);
         Ok(statement)
     }
 }
@@ -244,7 +247,7 @@ async fn hold(shared: &Shared, slot: usize, part: &Part, backoff: &mut Backoff) 
     if let Err(error) = checked {
         return format!("the views cannot be read ({}); has `read-service migrate` been run?", reason(&error));
     }
-    let connection = Arc::new(Connection { client, prepared: RwLock::default(), under_way: AtomicUsize::new(0) });
+    let connection = Arc::new(Connection { client, prepared: Recent::new(STATEMENTS), under_way: AtomicUsize::new(0) });
     shared.set(slot, Ok(connection.clone()));
     part.ready();
     backoff.reset();

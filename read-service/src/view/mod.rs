@@ -4,12 +4,10 @@
 
 mod connections;
 mod migrate;
-mod row;
 
 pub(crate) use connections::Sql;
 pub use connections::{Connections, Options};
 pub use migrate::{Error as MigrateError, migrate};
-pub(crate) use row::Columns;
 
 use contracts::{accounts, direct_booking};
 

@@ -23,7 +23,7 @@ async fn refused(server: &Server, query: &str, variables: Value) -> String {
 #[tokio::test]
 async fn arguments_that_cannot_be_used_are_refused() {
     let server = Server::start("arguments").await;
-    let list = |arguments: &str| format!("{{ bookings({arguments}) {{ nodes {{ id }} }} }}");
+    let list = |arguments: &str| format!("{{ bookings({arguments}) {{ nodes {{ bookingId }} }} }}");
     for arguments in [
         "first: -1",
         "first: 0",
@@ -54,8 +54,7 @@ async fn arguments_that_cannot_be_used_are_refused() {
         let code = refused(&server, &list(arguments), json!({})).await;
         assert_eq!(code, "GRAPHQL_VALIDATION_FAILED", "{arguments}");
     }
-    let with =
-        "query Q($day: Date, $first: Int) { bookings(first: $first, filter: {checkInFrom: $day}) { nodes { id } } }";
+    let with = "query Q($day: Date, $first: Int) { bookings(first: $first, filter: {checkInFrom: $day}) { nodes { bookingId } } }";
     for variables in [json!({"day": "tomorrow"}), json!({"first": "1"}), json!({"first": 1e40}), json!({"day": {}})] {
         let code = refused(&server, with, variables.clone()).await;
         assert!(["GRAPHQL_VALIDATION_FAILED", "BAD_USER_INPUT"].contains(&code.as_str()), "{variables}: {code}");
@@ -67,10 +66,10 @@ async fn one_bad_argument_leaves_the_other_fields_alone() {
     let server = Server::start("partly").await;
     server.views.fill(&[booking("7", 1, "2026-03-01", &json!({}))]).await;
     let (status, answer) =
-        server.post(r#"{ bad: booking(id: "a b") { id } good: booking(id: "7") { id } }"#, json!({})).await;
+        server.post(r#"{ bad: booking(id: "a b") { id } good: booking(id: "7") { bookingId } }"#, json!({})).await;
     assert_eq!((status, code(&answer)), (200, "BAD_USER_INPUT"));
     assert_eq!(answer["errors"][0]["path"], json!(["bad"]));
-    assert_eq!(answer["data"], json!({"bad": null, "good": {"id": "7"}}));
+    assert_eq!(answer["data"], json!({"bad": null, "good": {"bookingId": "7"}}));
 }
 
 #[tokio::test]
@@ -107,13 +106,13 @@ async fn bombs_are_not_set_off() {
         ("depth", nested("{a", "}", 30_000)),
         ("depth within the parser's limits", format!("{{ booking(id: 1) {}}}", nested("{account", "}", 40))),
         ("lists", format!("{{ booking(id: {}) {{ id }} }}", nested("[", "]", 30_000))),
-        ("objects", format!("{{ bookings(filter: {}) {{ nodes {{ id }} }} }}", "{a:".repeat(20_000))),
+        ("objects", format!("{{ bookings(filter: {}) {{ nodes {{ bookingId }} }} }}", "{a:".repeat(20_000))),
         ("types", format!("query Q($a: {}) {{ __typename }}", nested("[", "]", 30_000))),
         ("only opened", "{".repeat(60_000)),
         ("aliases", format!("{{ {} }}", many(1_500, &|n| format!("a{n}: booking(id: 1) {{ id }} ")))),
         (
             "aliases of pages",
-            format!("{{ {} }}", many(100, &|n| format!("a{n}: bookings(first: 100) {{ nodes {{ id }} }} "))),
+            format!("{{ {} }}", many(100, &|n| format!("a{n}: bookings(first: 100) {{ nodes {{ bookingId }} }} "))),
         ),
         ("aliases of sums", format!("{{ {} }}", many(20, &|n| format!("a{n}: bookingsSummary {{ count }} ")))),
         ("the same field", format!("{{ booking(id: 1) {{ {} }} }}", "id ".repeat(20_000))),
@@ -171,19 +170,19 @@ async fn a_query_that_takes_too_long_is_given_up() {
     let mut owner = server.views.owner().await;
     let lock = owner.transaction().await.unwrap();
     lock.batch_execute("LOCK TABLE view.booking IN ACCESS EXCLUSIVE MODE").await.unwrap();
-    let (status, answer) = server.post("{ bookings { nodes { id } } }", json!({})).await;
+    let (status, answer) = server.post("{ bookings { nodes { bookingId } } }", json!({})).await;
     assert_eq!((status, code(&answer)), (200, "TIMEOUT"));
     assert_eq!(answer["data"], json!({"bookings": null}));
     assert!(!answer.to_string().contains("statement timeout"), "{answer}");
     lock.rollback().await.unwrap();
-    server.data("{ bookings { nodes { id } } }").await;
+    server.data("{ bookings { nodes { bookingId } } }").await;
 }
 
 #[tokio::test]
 async fn a_fault_of_the_database_is_not_shown() {
     let server = Server::start("fault").await;
     server.views.owner().await.batch_execute("ALTER TABLE view.booking RENAME status TO hidden_name").await.unwrap();
-    let (_, answer) = server.post("{ bookings { nodes { id } } }", json!({})).await;
+    let (_, answer) = server.post("{ bookings { nodes { status } } }", json!({})).await;
     assert_eq!(code(&answer), "INTERNAL_SERVER_ERROR");
     assert!(!answer.to_string().contains("status"), "{answer}");
 }
@@ -198,7 +197,7 @@ async fn lost_connections_come_back() {
         WHERE datname = current_database() AND application_name = 'read-service serve'";
     assert!(owner.execute(cut, &[]).await.unwrap() > 0);
     servers::eventually("an answer", crate::support::SOON, async || {
-        let (_, answer) = server.post("{ bookings { nodes { id } } }", json!({})).await;
+        let (_, answer) = server.post("{ bookings { nodes { bookingId } } }", json!({})).await;
         assert!(answer["errors"].is_null() || code(&answer) == "UNAVAILABLE", "{answer}");
         answer["errors"].is_null()
     })

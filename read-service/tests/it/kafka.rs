@@ -131,8 +131,14 @@ async fn without_its_servers_it_waits_and_says_so() {
     let healthz = service.http.get(format!("{}/healthz", service.url)).send().await.unwrap();
     assert_eq!(healthz.status(), 200);
     let request = service.http.post(format!("{}/graphql", service.url));
-    let answer: Value =
-        request.json(&json!({"query": "{ bookings { nodes { id } } }"})).send().await.unwrap().json().await.unwrap();
+    let answer: Value = request
+        .json(&json!({"query": "{ bookings { nodes { bookingId } } }"}))
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
     assert_eq!(crate::support::code(&answer), "UNAVAILABLE");
     service.end().await;
 }
@@ -148,8 +154,9 @@ async fn a_poisoned_message_does_not_stop_the_rest() {
     publish(&prefix, &[booking("5", 1, "2026-03-01", &json!({})), poison, made.clone()]).await;
     let service = Service::start(views.service(), &prefix).await;
     service.ready().await;
-    let data = service.ask("{ bookings { nodes { id } } }", &[&made, &booking("5", 1, "2026-03-01", &json!({}))]).await;
-    assert_eq!(data["bookings"]["nodes"], json!([{"id": "5"}, {"id": "7"}]));
+    let data =
+        service.ask("{ bookings { nodes { bookingId } } }", &[&made, &booking("5", 1, "2026-03-01", &json!({}))]).await;
+    assert_eq!(data["bookings"]["nodes"], json!([{"bookingId": "5"}, {"bookingId": "7"}]));
     service.end().await;
 }
 

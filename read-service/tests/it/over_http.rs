@@ -51,7 +51,7 @@ async fn the_status_is_by_the_media_types_rule() {
         (json!({"query": "{ nonsense }"}), "GRAPHQL_VALIDATION_FAILED"),
         (json!({"query": "query A { __typename } query B { __typename }"}), "OPERATION_RESOLUTION_FAILURE"),
         (json!({"query": "query A { __typename }", "operationName": "B"}), "OPERATION_RESOLUTION_FAILURE"),
-        (json!({"query": "{ bookings(first: -1) { nodes { id } } }"}), "BAD_USER_INPUT"),
+        (json!({"query": "{ bookings(first: -1) { nodes { bookingId } } }"}), "BAD_USER_INPUT"),
     ] {
         for (accept, status) in [("application/graphql-response+json", 400), ("application/json", 200)] {
             let response = post(&server, "application/json", accept, body.to_string()).await;

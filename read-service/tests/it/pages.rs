@@ -34,7 +34,7 @@ async fn forty(server: &Server) -> Vec<(String, String)> {
 
 async fn page(server: &Server, arguments: &str) -> Value {
     let query = format!(
-        "{{ bookings{arguments} {{ edges {{ cursor node {{ id checkIn }} }} nodes {{ id }} \
+        "{{ bookings{arguments} {{ edges {{ cursor node {{ bookingId checkIn }} }} nodes {{ bookingId }} \
          pageInfo {{ hasNextPage hasPreviousPage startCursor endCursor }} }} }}"
     );
     server.data(&query).await["bookings"].clone()
@@ -43,7 +43,7 @@ async fn page(server: &Server, arguments: &str) -> Value {
 fn places(page: &Value) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let edges = page["edges"].as_array().unwrap();
-    edges.iter().map(|edge| (text(&edge["node"]["checkIn"]), text(&edge["node"]["id"]))).collect()
+    edges.iter().map(|edge| (text(&edge["node"]["checkIn"]), text(&edge["node"]["bookingId"]))).collect()
 }
 
 #[tokio::test]

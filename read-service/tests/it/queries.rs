@@ -15,27 +15,29 @@ async fn each_type_is_answered_with_all_its_fields() {
     let data = server
         .data(
             r#"{
-              account(id: "a1") { id version status name address { street postalCode city country } email changedAt }
-              roomType(id: "double") { id version name rooms changedAt }
+              account(id: "a1") { id accountId version status name address { street postalCode city country } email changedAt }
+              roomType(id: "double") { id roomTypeId version name rooms { number } changedAt }
               booking(id: "7") {
-                id version status accountId roomTypeId checkIn checkOut guests { adults children babies }
+                id bookingId version status accountId roomTypeId checkIn checkOut guests { adults children babies }
                 nightlyRate { amountMinor currency } total { amountMinor currency } madeAt cancelledAt changedAt
               }
             }"#,
         )
         .await;
-    let changed = "2026-11-21T10:00:00.123456+00:00";
+    let changed = "2026-11-21T10:00:00.123456Z";
     let expected = json!({
         "account": {
-            "id": "a1", "version": 2, "status": "OPEN", "name": "Ada", "email": "ada@example.org", "changedAt": changed,
+            "id": "Account:a1", "accountId": "a1", "version": 2, "status": "OPEN", "name": "Ada", "email": "ada@example.org", "changedAt": changed,
             "address": {"street": "High Street 1", "postalCode": "8001", "city": "Zürich", "country": "CH"},
         },
-        "roomType": {"id": "double", "version": 1, "name": "Room double", "rooms": ["101", "102"], "changedAt": changed},
+        "roomType": {
+            "id": "RoomType:double", "roomTypeId": "double", "version": 1, "name": "Room double",
+            "rooms": [{"number": "101"}, {"number": "102"}], "changedAt": changed},
         "booking": {
-            "id": "7", "version": 2, "status": "CANCELLED", "accountId": "a1", "roomTypeId": "double",
+            "id": "Booking:7", "bookingId": "7", "version": 2, "status": "CANCELLED", "accountId": "a1", "roomTypeId": "double",
             "checkIn": "2026-03-01", "checkOut": "2026-03-04", "guests": {"adults": 2, "children": 1, "babies": 0},
             "nightlyRate": {"amountMinor": 7500, "currency": "EUR"}, "total": {"amountMinor": 22500, "currency": "EUR"},
-            "madeAt": "2026-01-02T03:04:05+00:00", "cancelledAt": "2026-01-03T00:00:00+00:00", "changedAt": changed,
+            "madeAt": "2026-01-02T03:04:05Z", "cancelledAt": "2026-01-03T00:00:00Z", "changedAt": changed,
         },
     });
     assert_eq!(data, expected);
@@ -54,12 +56,15 @@ async fn what_is_not_there_is_null() {
 #[tokio::test]
 async fn a_joined_part_is_null_until_it_arrives_and_when_it_is_gone() {
     let server = Server::start("joins").await;
-    let query = r#"{ booking(id: "7") { id account { name } roomType { rooms } accountId } }"#;
+    let query = r#"{ booking(id: "7") { bookingId account { name } roomType { rooms { number } } accountId } }"#;
     let joined = async || server.data(query).await["booking"].clone();
     server.views.fill(&[booking("7", 1, "2026-03-01", &json!({}))]).await;
-    assert_eq!(joined().await, json!({"id": "7", "account": null, "roomType": null, "accountId": "a1"}));
+    assert_eq!(joined().await, json!({"bookingId": "7", "account": null, "roomType": null, "accountId": "a1"}));
     server.views.fill(&[room_type("double", 1, &[])]).await;
-    assert_eq!(joined().await, json!({"id": "7", "account": null, "roomType": {"rooms": []}, "accountId": "a1"}));
+    assert_eq!(
+        joined().await,
+        json!({"bookingId": "7", "account": null, "roomType": {"rooms": []}, "accountId": "a1"})
+    );
     server.views.fill(&[account("a1", 1, "Ada")]).await;
     assert_eq!(joined().await["account"], json!({"name": "Ada"}));
     server.views.fill(&[tombstone(accounts::ACCOUNT, "a1", 2)]).await;
@@ -78,7 +83,7 @@ async fn what_is_gone_is_in_no_answer() {
     let data = server
         .data(
             r#"{ booking(id: "7") { id } account(id: "a1") { id } roomType(id: "double") { id }
-                 bookings { nodes { id } } bookingsSummary { count } }"#,
+                 bookings { nodes { bookingId } } bookingsSummary { count } }"#,
         )
         .await;
     let nothing = json!({"booking": null, "account": null, "roomType": null, "bookings": {"nodes": []}, "bookingsSummary": {"count": 0}});
@@ -86,12 +91,15 @@ async fn what_is_gone_is_in_no_answer() {
 }
 
 #[tokio::test]
-async fn a_root_field_is_one_statement_whatever_is_selected_below_it() {
+async fn an_operation_is_one_statement_whatever_is_selected() {
     let server = Server::start("statements").await;
     server.views.fill(&[account("a1", 1, "Ada"), booking("7", 1, "2026-03-01", &json!({}))]).await;
-    let all = "id account { name address { city } } roomType { name rooms }";
+    let all = "id account { name address { city } } roomType { name rooms { number } }";
     for query in [
         r#"{ booking(id: "7") { id } }"#.to_owned(),
+        format!(
+            r#"{{ one: booking(id: "7") {{ {all} }} account(id: "a1") {{ name }} bookings {{ nodes {{ {all} }} }} }}"#
+        ),
         format!(r#"{{ booking(id: "7") {{ {all} }} }}"#),
         format!(
             "{{ bookings {{ nodes {{ {all} }} edges {{ cursor node {{ {all} }} }} pageInfo {{ hasNextPage }} }} }}"
@@ -110,11 +118,11 @@ async fn a_join_that_is_selected_in_a_fragment_or_skipped_is_seen() {
     let server = Server::start("look ahead").await;
     server.views.fill(&[account("a1", 1, "Ada"), booking("7", 1, "2026-03-01", &json!({}))]).await;
     let query = r#"query Q($with: Boolean!) { booking(id: "7") { ...B } }
-        fragment B on Booking { payer: account @include(if: $with) { ... on Account { name } } id }"#;
+        fragment B on Booking { payer: account @include(if: $with) { ... on Account { name } } bookingId }"#;
     let (_, with) = server.post(query, json!({"with": true})).await;
-    assert_eq!(with["data"]["booking"], json!({"payer": {"name": "Ada"}, "id": "7"}));
+    assert_eq!(with["data"]["booking"], json!({"payer": {"name": "Ada"}, "bookingId": "7"}));
     let (_, without) = server.post(query, json!({"with": false})).await;
-    assert_eq!(without["data"]["booking"], json!({"id": "7"}));
+    assert_eq!(without["data"]["booking"], json!({"bookingId": "7"}));
 }
 
 #[tokio::test]
@@ -122,12 +130,12 @@ async fn fields_are_answered_in_the_order_of_the_selection() {
     let server = Server::start("order").await;
     server.views.fill(&[account("a1", 1, "Ada"), booking("7", 1, "2026-03-01", &json!({}))]).await;
     // The first is the slowest, the last needs no statement at all.
-    let query = r#"{ sums: bookingsSummary { count } ...F one: booking(id: "7") { version id } kind: __typename }
-        fragment F on Query { two: account(id: "a1") { name id } list: bookings { nodes { id } } }"#;
+    let query = r#"{ sums: bookingsSummary { count } ...F one: booking(id: "7") { version bookingId } kind: __typename }
+        fragment F on Query { two: account(id: "a1") { name id } list: bookings { nodes { bookingId } } }"#;
     for _ in 0..20 {
         let response = server.http.post(server.url("/graphql")).json(&json!({"query": query})).send().await.unwrap();
         let text = response.text().await.unwrap();
-        let expected = r#"{"data":{"sums":{"count":1},"two":{"name":"Ada","id":"a1"},"list":{"nodes":[{"id":"7"}]},"one":{"version":1,"id":"7"},"kind":"Query"}}"#;
+        let expected = r#"{"data":{"sums":{"count":1},"two":{"name":"Ada","id":"Account:a1"},"list":{"nodes":[{"bookingId":"7"}]},"one":{"version":1,"bookingId":"7"},"kind":"Query"}}"#;
         assert_eq!(text, expected);
     }
 }

@@ -51,7 +51,7 @@ async fn a_token_may_come_as_an_argument_of_each_field() {
     let data = server
         .data(&format!(
             r#"{{ booking(id: "7", readAfter: "{seven}") {{ version }} account(id: "a1", readAfter: ["{ada}", "{seven}"]) {{ id }}
-                 bookings(readAfter: ["{seven},{ada}"]) {{ nodes {{ id }} }} roomType(id: "x", readAfter: []) {{ id }}
+                 bookings(readAfter: ["{seven},{ada}"]) {{ nodes {{ bookingId }} }} roomType(id: "x", readAfter: []) {{ id }}
                  bookingsSummary(readAfter: ["{seven}"]) {{ count }} }}"#
         ))
         .await;
@@ -76,7 +76,7 @@ async fn a_wait_in_vain_ends_and_says_so() {
     assert_eq!(answer["errors"][0]["path"], json!(["booking"]));
     assert_eq!(answer["data"], json!({"booking": null}));
     let list = format!(
-        r#"{{ late: bookings(readAfter: ["{}"]) {{ nodes {{ id }} }} }}"#,
+        r#"{{ late: bookings(readAfter: ["{}"]) {{ nodes {{ bookingId }} }} }}"#,
         token(direct_booking::BOOKING, "7", 2)
     );
     let (_, answer) = server.post(&list, json!({})).await;

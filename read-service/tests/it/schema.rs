@@ -3,7 +3,7 @@
 #[test]
 fn schema_graphql_is_current() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/schema.graphql");
-    let served = read_service::graphql::sdl();
+    let served = read_service::graphql::sdl().unwrap();
     if std::env::var_os("UPDATE_SCHEMA").is_some() {
         std::fs::write(path, &served).unwrap();
     }

@@ -75,3 +75,14 @@ COMMENT ON COLUMN view.booking.applied_at IS 'When this version arrived here.';
 
 -- No DELETE: the projections never remove a row.
 GRANT SELECT, INSERT, UPDATE ON view.account, view.room_type, view.booking TO read_service;
+-- TEMP
+ALTER TABLE view.booking ADD guest_id text, ADD site_id text, ADD site_reference text, ADD room text, ADD rate_plan_id text, ADD rejection text, ADD confirmation_requested_at timestamptz, ADD checked_in_at timestamptz, ADD checked_out_at timestamptz;
+ALTER TABLE view.room_type ALTER rooms TYPE jsonb USING to_jsonb(rooms);
+CREATE TABLE view.guest (id text PRIMARY KEY, version bigint, erased boolean, name text, email text, changed_at timestamptz, applied_at timestamptz);
+CREATE TABLE view.rate_plan (id text PRIMARY KEY, version bigint, erased boolean, room_type_id text, name text, nightly_rate_minor bigint, nightly_rate_currency text, valid_until timestamptz, changed_at timestamptz, applied_at timestamptz);
+CREATE TABLE view.payment (id text PRIMARY KEY, version bigint, erased boolean, status text, account_id text, guest_id text, amount_minor bigint, amount_currency text, decline_reason text, status_since timestamptz, changed_at timestamptz, applied_at timestamptz);
+CREATE TABLE view.task (id text PRIMARY KEY, version bigint, erased boolean, kind text, status text, booking_id text, room_type_id text, room text, day date, completed_at timestamptz, changed_at timestamptz, applied_at timestamptz);
+CREATE TABLE view.site (id text PRIMARY KEY, version bigint, erased boolean, status text, name text, allotments jsonb, changed_at timestamptz, applied_at timestamptz);
+CREATE TABLE view.site_booking (id text PRIMARY KEY, version bigint, erased boolean, status text, site_id text, reference text, room_type_id text, check_in date, check_out date, adults int, children int, babies int, nightly_rate_minor bigint, nightly_rate_currency text, received_at timestamptz, rejection text, changed_at timestamptz, applied_at timestamptz);
+CREATE TABLE view.event (id text PRIMARY KEY, type text, source text, topic text, subject text, version bigint, correlation_id text, causation_id text, trace_id text, partition int, message_offset bigint, recorded_at timestamptz, applied_at timestamptz);
+GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA view TO read_service;
