@@ -109,7 +109,7 @@ impl Client {
     pub(crate) async fn wait_for(&self, read_after: &[&str]) -> anyhow::Result<()> {
         let start = Instant::now();
         loop {
-            match self.query("{ bookings(first: 1) { nodes { id } } }", Value::Null, read_after).await {
+            match self.query("{ bookings(first: 1) { nodes { bookingId } } }", Value::Null, read_after).await {
                 Err(error) if start.elapsed() > LONG_PATIENCE => return Err(error),
                 Err(_) => {}
                 Ok(_) => return Ok(()),

@@ -1,7 +1,8 @@
 //! The service: projections, serving connections and HTTP, wired together and ended in order.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use auth::Auth;
 use inbox::{Applied, Handler, Intake};
 use telemetry::{CancellationToken, health::Health, metrics::Metrics};
 use tokio::{net::TcpListener, task::JoinSet};
@@ -19,6 +20,9 @@ pub enum Error {
     /// Verified TLS is asked for and cannot be had.
     #[error("the database connections cannot be set up: {0}")]
     Connections(#[source] std::io::Error),
+    /// TLS to the issuer of tokens cannot be set up.
+    #[error("tokens cannot be checked: {0}")]
+    Auth(#[source] std::io::Error),
     /// The GraphQL schema does not hang together: a fault of this program.
     #[error("the GraphQL schema: {0}")]
     Schema(#[source] async_graphql::dynamic::SchemaError),
@@ -52,7 +56,8 @@ pub async fn serve(
     let freshness = Freshness::new(connections.clone(), applied.clone(), settings.read_after_timeout);
     let limit = settings.read_after_timeout + settings.serving.statement_timeout + OPERATION_SLACK;
     let executor = Executor::new(connections.clone(), freshness, limit, &metrics).map_err(Error::Schema)?;
-    let router = http::router(executor, health.clone(), metrics.clone());
+    let auth = settings.auth.map(Auth::new).transpose().map_err(Error::Auth)?.map(Arc::new);
+    let router = http::router(executor, auth.clone(), health.clone(), metrics.clone());
 
     let projecting = settings.database.as_role(view::ROLE).application_name("read-service project");
     let pool = projecting.pool_size(PROJECTING_CONNECTIONS).pool().map_err(Error::Connections)?;
@@ -70,6 +75,13 @@ pub async fn serve(
     let drained = CancellationToken::new();
     let mut tasks = JoinSet::new();
     tasks.spawn(connections.run(health.part("postgres"), drained.clone()));
+    match auth {
+        Some(auth) => {
+            let (part, stop) = (health.part("auth"), shutdown.clone());
+            tasks.spawn(async move { auth.keep_keys(&part, &stop).await });
+        }
+        None => tracing::warn!("no tokens are asked for: whoever reaches this service may see everything"),
+    }
     project(&mut tasks, projection::Accounts, &intake, &applied, &shutdown);
     project(&mut tasks, projection::RoomTypes, &intake, &applied, &shutdown);
     project(&mut tasks, projection::Bookings, &intake, &applied, &shutdown);

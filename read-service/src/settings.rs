@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use auth::{AuthArgs, AuthSettings};
 use telemetry::{
     database::Database,
     kafka::{Kafka, KafkaArgs},
@@ -29,6 +30,9 @@ pub struct ServeArgs {
     #[command(flatten)]
     kafka: KafkaArgs,
 
+    #[command(flatten)]
+    auth: AuthArgs,
+
     /// Logs and traces.
     #[command(flatten)]
     pub logs: LogArgs,
@@ -45,6 +49,8 @@ pub struct Settings {
     pub read_after_timeout: Duration,
     /// The connections that serve queries.
     pub serving: view::Options,
+    /// Whose tokens are good; without them everybody may ask for everything.
+    pub auth: Option<AuthSettings>,
     /// Whether each applied message gets a span; worth its cost where spans are exported.
     pub trace_messages: bool,
 }
@@ -57,6 +63,7 @@ impl Settings {
             kafka,
             read_after_timeout: Duration::from_secs(5),
             serving: view::Options::default(),
+            auth: None,
             trace_messages: false,
         }
     }
@@ -75,6 +82,7 @@ impl ServeArgs {
         self.logs.check(&mut problems);
         let database = Database::check("--database-url / DATABASE_URL", self.database_url.as_deref(), &mut problems);
         let kafka = self.kafka.check(&mut problems);
+        let auth = self.auth.check(&mut problems);
         let listen = problems.parse("--listen / LISTEN", &self.listen);
         let timeout = problems.parse::<u64>(TIMEOUT, &self.read_after_timeout_ms);
         if timeout.is_some_and(|timeout| timeout > LONGEST) {
@@ -83,6 +91,7 @@ impl ServeArgs {
         let settings = (|| {
             let mut settings = Settings::new(database?, kafka?);
             settings.read_after_timeout = Duration::from_millis(timeout?);
+            settings.auth = auth?;
             settings.trace_messages = self.logs.otlp_endpoint().is_some();
             Some((settings, listen?))
         })();

@@ -13,6 +13,10 @@ pub enum Code {
     ParseFailed,
     /// The document does not fit the schema, or is beyond a limit.
     ValidationFailed,
+    /// It came without a token that is good here.
+    Unauthenticated,
+    /// No text is known by this hash: send it once more, with the hash.
+    PersistedQueryNotFound,
     /// It says something of persons, and who asks may not see that.
     Forbidden,
     /// The document has not exactly one operation that could be meant.
@@ -34,9 +38,11 @@ pub enum Code {
 }
 
 impl Code {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 13] = [
         Self::ParseFailed,
         Self::ValidationFailed,
+        Self::Unauthenticated,
+        Self::PersistedQueryNotFound,
         Self::Forbidden,
         Self::OperationResolutionFailure,
         Self::BadUserInput,
@@ -53,6 +59,8 @@ impl Code {
         match self {
             Self::ParseFailed => "GRAPHQL_PARSE_FAILED",
             Self::ValidationFailed => "GRAPHQL_VALIDATION_FAILED",
+            Self::Unauthenticated => "UNAUTHENTICATED",
+            Self::PersistedQueryNotFound => "PERSISTED_QUERY_NOT_FOUND",
             Self::Forbidden => "FORBIDDEN",
             Self::OperationResolutionFailure => "OPERATION_RESOLUTION_FAILURE",
             Self::BadUserInput => "BAD_USER_INPUT",

@@ -23,6 +23,7 @@ use super::{
     documents::Documents,
     metrics::Operations,
     model::Model,
+    persisted::{Hash, Persisted},
     schema::Schemas,
     write::{self, Cell},
 };
@@ -31,8 +32,10 @@ use crate::view::{self, Connections, Sql};
 /// A GraphQL request.
 #[derive(Debug, Default)]
 pub struct Operation {
-    /// The document's text.
+    /// The document's text; empty where only its hash was sent.
     pub query: String,
+    /// Its hash, where it is to be known by that from now on.
+    pub hash: Option<Hash>,
     /// Which of its operations is meant; needed when it has several.
     pub name: Option<String>,
     /// The values of its variables.
@@ -55,6 +58,7 @@ struct Shared {
     model: Model,
     schemas: Schemas,
     documents: Documents,
+    persisted: Persisted,
     connections: Connections,
     freshness: Freshness,
     operations: Operations,
@@ -76,7 +80,8 @@ impl Executor {
         let schemas = Schemas::of(&model)?;
         let documents = Documents::new(schemas.clone());
         let operations = Operations::register(metrics);
-        let shared = Shared { model, schemas, documents, connections, freshness, operations, limit };
+        let persisted = Persisted::new();
+        let shared = Shared { model, schemas, documents, persisted, connections, freshness, operations, limit };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -94,12 +99,16 @@ impl Executor {
 }
 
 impl Shared {
-    async fn answer(&self, sent: Operation) -> Answer {
+    async fn answer(&self, mut sent: Operation) -> Answer {
+        let refused = |error: Error| Answer::Refused(vec![error.into_server_error()]);
+        match self.persisted.resolve(std::mem::take(&mut sent.query), sent.hash.as_ref()) {
+            Ok(text) => sent.query = text,
+            Err(error) => return refused(error),
+        }
         let (document, is_valid) = match self.documents.parse(&sent.query) {
             Ok(parsed) => parsed,
             Err(error) => return Answer::Refused(vec![error]),
         };
-        let refused = |error: Error| Answer::Refused(vec![error.into_server_error()]);
         let (name, operation) = match chosen(&document, sent.name.as_deref()) {
             Ok(chosen) => chosen,
             Err(reason) => return refused(Error::new(Code::OperationResolutionFailure, reason)),
@@ -109,6 +118,9 @@ impl Shared {
         }
         if !is_valid && let Err(errors) = self.documents.validate(&sent.query, &document).await {
             return Answer::Refused(errors);
+        }
+        if let Some(hash) = sent.hash {
+            self.persisted.remember(&sent.query, hash);
         }
         let variables = match arguments::variables(operation, &sent.variables) {
             Ok(variables) => variables,

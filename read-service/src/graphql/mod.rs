@@ -21,6 +21,7 @@ mod metrics;
 mod model;
 mod page;
 mod parameters;
+mod persisted;
 mod schema;
 mod selection;
 mod shape;
@@ -30,8 +31,12 @@ pub use answer::Answer;
 pub use error::{Code, Error};
 pub use execute::{Executor, Operation};
 pub use freshness::{Awaited, Freshness};
+pub use persisted::Hash;
 
-/// The scope of who may see what says something of persons.
+/// The scope of who may query.
+pub const READ: &str = "view:read";
+
+/// The scope of who may see what says something of persons, too.
 pub const PERSONAL: &str = "view:personal";
 
 /// The schema in GraphQL's own language, as `schema.graphql` has it.

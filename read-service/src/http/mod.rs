@@ -9,6 +9,9 @@ mod query_string;
 mod request;
 mod response;
 
+use std::sync::Arc;
+
+use auth::Auth;
 use axum::{
     Router,
     extract::{Request, State},
@@ -19,22 +22,29 @@ use axum::{
 use telemetry::{admin, health::Health, metrics::Metrics};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::graphql::Executor;
+use crate::graphql::{self, Executor, Operation};
 use accept::Media;
 
+/// What answers, and what tells who asks: without it, everybody may ask for everything.
+#[derive(Clone)]
+struct Served {
+    executor: Executor,
+    auth: Option<Arc<Auth>>,
+}
+
 /// All routes.
-pub fn router(executor: Executor, health: Health, metrics: Metrics) -> Router {
+pub fn router(executor: Executor, auth: Option<Arc<Auth>>, health: Health, metrics: Metrics) -> Router {
     Router::new()
-        .route("/graphql", any(graphql))
+        .route("/graphql", any(answer))
         .route("/", get(|| std::future::ready(graphiql::page())))
         .route(graphiql::ROUTE, get(graphiql::asset))
-        .with_state(executor)
+        .with_state(Served { executor, auth })
         .layer(axum::middleware::from_fn(telemetry::http::trace))
         .merge(admin::router(health, metrics))
         .layer(CatchPanicLayer::new())
 }
 
-async fn graphql(State(executor): State<Executor>, request: Request) -> Response {
+async fn answer(State(served): State<Served>, request: Request) -> Response {
     let asked = match *request.method() {
         Method::GET | Method::HEAD => accept::choose(request.headers(), &[Media::Json, Media::GraphQl, Media::Html]),
         _ => accept::choose(request.headers(), &[Media::Json, Media::GraphQl]),
@@ -45,9 +55,23 @@ async fn graphql(State(executor): State<Executor>, request: Request) -> Response
     if media == Media::Html {
         return graphiql::page();
     }
-    match request::read(request).await {
-        Ok(operation) => response::answer(media, executor.execute(operation).await),
+    match served.read(request).await {
+        Ok(operation) => response::answer(media, served.executor.execute(operation).await),
         Err(refusal) => response::refusal(media, refusal),
+    }
+}
+
+impl Served {
+    async fn read(&self, request: Request) -> Result<Operation, request::Refusal> {
+        let may_see_personal = match &self.auth {
+            None => true,
+            Some(auth) => {
+                let bearer = auth.bearer(request.headers()).await?;
+                bearer.may(graphql::READ)?;
+                bearer.may(graphql::PERSONAL).is_ok()
+            }
+        };
+        request::read(request, may_see_personal).await
     }
 }
 

@@ -1,15 +1,16 @@
 //! From an HTTP request to a GraphQL request, or the reason why it is none.
 
 use async_graphql::Variables;
+use auth::Denied;
 use axum::{
     extract::Request,
-    http::{HeaderMap, Method, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
 };
 use contracts::ReadAfter;
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{body, query_string};
-use crate::graphql::{Awaited, Code, Operation};
+use crate::graphql::{Awaited, Code, Hash, Operation};
 
 /// Why an HTTP request is no GraphQL request.
 #[derive(Debug)]
@@ -17,11 +18,24 @@ pub(super) struct Refusal {
     pub(super) status: StatusCode,
     pub(super) code: Code,
     pub(super) message: String,
+    /// The header `WWW-Authenticate`.
+    pub(super) challenge: Option<HeaderValue>,
+}
+
+impl From<Denied> for Refusal {
+    fn from(denied: Denied) -> Self {
+        let code = match denied {
+            Denied::Missing | Denied::Malformed(_) | Denied::Invalid(_) => Code::Unauthenticated,
+            Denied::Insufficient(_) => Code::Forbidden,
+            Denied::Unavailable => Code::Unavailable,
+        };
+        Self { challenge: denied.challenge(), ..Self::new(denied.status(), code, denied.to_string()) }
+    }
 }
 
 impl Refusal {
     pub(super) fn new(status: StatusCode, code: Code, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into() }
+        Self { status, code, message: message.into(), challenge: None }
     }
 
     pub(super) fn bad(message: impl Into<String>) -> Self {
@@ -38,17 +52,48 @@ impl Refusal {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Parameters {
-    query: String,
+    /// May be left out where its hash is given.
+    #[serde(default)]
+    query: Option<String>,
     #[serde(default)]
     operation_name: Option<String>,
     #[serde(default)]
     variables: Option<serde_json::Map<String, serde_json::Value>>,
-    /// Reserved for implementors; none are known here.
-    #[serde(default, rename = "extensions")]
-    _extensions: Option<serde_json::Map<String, serde_json::Value>>,
+    /// Reserved for implementors. Others than these are ignored.
+    #[serde(default)]
+    extensions: Option<Extensions>,
 }
 
-pub(super) async fn read(request: Request) -> Result<Operation, Refusal> {
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Extensions {
+    #[serde(default)]
+    persisted_query: Option<PersistedQuery>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PersistedQuery {
+    version: u32,
+    sha256_hash: String,
+}
+
+impl PersistedQuery {
+    fn hash(&self) -> Result<Hash, Refusal> {
+        if self.version != 1 {
+            return Err(Refusal::bad("extensions.persistedQuery.version: only 1 is known"));
+        }
+        let digit = |place: usize| u8::from_str_radix(self.sha256_hash.get(2 * place..2 * place + 2)?, 16).ok();
+        let digits: Option<Vec<u8>> = (0..32).map(digit).collect();
+        digits
+            .filter(|_| self.sha256_hash.len() == 64)
+            .and_then(|digits| digits.try_into().ok())
+            .ok_or_else(|| Refusal::bad("extensions.persistedQuery.sha256Hash: expected 64 hexadecimal digits"))
+    }
+}
+
+/// Reads a request of somebody who may see what says something of persons, or may not.
+pub(super) async fn read(request: Request, may_see_personal: bool) -> Result<Operation, Refusal> {
     let only_query = request.method() != Method::POST;
     let read_after = awaited(request.headers())?;
     let parameters = match *request.method() {
@@ -62,14 +107,21 @@ pub(super) async fn read(request: Request) -> Result<Operation, Refusal> {
             return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, Code::MethodNotAllowed, message));
         }
     };
+    let persisted = parameters.extensions.unwrap_or_default().persisted_query;
+    let hash = persisted.map(|persisted| persisted.hash()).transpose()?;
+    let query = parameters.query.unwrap_or_default();
+    if query.is_empty() && hash.is_none() {
+        return Err(Refusal::bad("the parameter query is missing"));
+    }
     Ok(Operation {
-        query: parameters.query,
+        query,
+        hash,
         // An empty name, as some clients send it, is none.
         name: parameters.operation_name.filter(|name| !name.is_empty()),
         variables: Variables::from_json(parameters.variables.unwrap_or_default().into()),
         read_after,
         only_query,
-        may_see_personal: true,
+        may_see_personal,
     })
 }
 
@@ -111,25 +163,26 @@ fn of_body(body: &[u8]) -> Result<Parameters, Refusal> {
 }
 
 fn of_url(query: &str) -> Result<Parameters, Refusal> {
-    let mut parameters = Parameters { query: String::new(), operation_name: None, variables: None, _extensions: None };
+    let mut parameters = Parameters { query: None, operation_name: None, variables: None, extensions: None };
     let mut seen = Vec::new();
     for (name, value) in query_string::read(query).map_err(|error| Refusal::bad(error.to_string()))? {
-        let json = |value: &str| match value {
-            "" => Ok(None),
-            _ => serde_json::from_str(value).map_err(|error| Refusal::bad(format!("{name}: {error}"))),
-        };
         match name.as_str() {
             _ if seen.contains(&name) => return Err(Refusal::bad(format!("{name} is given twice"))),
-            "query" => parameters.query = value,
+            "query" => parameters.query = Some(value),
             "operationName" => parameters.operation_name = Some(value),
-            "variables" => parameters.variables = json(&value)?,
-            "extensions" => parameters._extensions = json(&value)?,
+            "variables" => parameters.variables = json(&name, &value)?,
+            "extensions" => parameters.extensions = json(&name, &value)?,
             _ => continue,
         }
         seen.push(name);
     }
-    if parameters.query.is_empty() {
-        return Err(Refusal::bad("the parameter query is missing"));
-    }
     Ok(parameters)
+}
+
+/// A parameter of a URL that is JSON; an empty one is none.
+fn json<T: DeserializeOwned>(name: &str, value: &str) -> Result<Option<T>, Refusal> {
+    match value {
+        "" => Ok(None),
+        _ => serde_json::from_str(value).map_err(|error| Refusal::bad(format!("{name}: {error}"))),
+    }
 }

@@ -28,7 +28,11 @@ pub(super) fn answer(media: Media, answer: Answer) -> Response {
 /// The response to what is no GraphQL request.
 pub(super) fn refusal(media: Media, refusal: Refusal) -> Response {
     let error = Error::new(refusal.code, refusal.message).into_server_error();
-    write(media, refusal.status, errors_only(&[error]))
+    let mut response = write(media, refusal.status, errors_only(&[error]));
+    if let Some(challenge) = refusal.challenge {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    response
 }
 
 fn status(code: Code) -> StatusCode {
@@ -37,7 +41,9 @@ fn status(code: Code) -> StatusCode {
         | Code::ValidationFailed
         | Code::OperationResolutionFailure
         | Code::BadUserInput
+        | Code::PersistedQueryNotFound
         | Code::BadRequest => StatusCode::BAD_REQUEST,
+        Code::Unauthenticated => StatusCode::UNAUTHORIZED,
         Code::Forbidden => StatusCode::FORBIDDEN,
         Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Code::NotYetVisible | Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,

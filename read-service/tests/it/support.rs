@@ -91,7 +91,7 @@ impl Server {
         let applied = Applied::new();
         let freshness = Freshness::new(connections.clone(), applied.clone(), read_after);
         let executor = Executor::new(connections.clone(), freshness, SOON, &metrics).unwrap();
-        let router = http::router(executor, health.clone(), metrics);
+        let router = http::router(executor, auth, health.clone(), metrics);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let mut tasks = JoinSet::new();

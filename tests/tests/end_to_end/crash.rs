@@ -183,12 +183,12 @@ fn last_documents(records: &[Record]) -> anyhow::Result<Bookings> {
 
 async fn all_bookings(pipeline: &Pipeline) -> anyhow::Result<Bookings> {
     let query = "query($after: String) { bookings(first: 100, after: $after) {
-        nodes { id version status } pageInfo { hasNextPage endCursor } } }";
+        nodes { bookingId version status } pageInfo { hasNextPage endCursor } } }";
     let (mut seen, mut after) = (Bookings::new(), Value::Null);
     loop {
         let data = pipeline.query(query, &json!({"after": after}), &[]).await?;
         for node in data["bookings"]["nodes"].as_array().context("no nodes")? {
-            let id = node["id"].as_str().context("no id")?.to_owned();
+            let id = node["bookingId"].as_str().context("no id")?.to_owned();
             ensure!(seen.insert(id, version_and_status(node)?).is_none(), "{node} is in the view twice");
         }
         if data["bookings"]["pageInfo"]["hasNextPage"] != true {

@@ -40,15 +40,15 @@ async fn a_booking_travels_from_http_over_kafka_to_graphql() -> anyhow::Result<(
 
     // The view answers it with the account and the room type joined in.
     let query = "query($id: ID!) { booking(id: $id) {
-        id version status checkIn checkOut total { amountMinor currency }
-        account { id name address { street } } roomType { id name } } }";
+        bookingId version status checkIn checkOut total { amountMinor currency }
+        account { accountId name address { street } } roomType { roomTypeId name } } }";
     let seen = pipeline.query(query, &json!({"id": booking_id}), &[&made, &opened, &defined]).await?;
     let expected = json!({
-        "id": booking_id, "version": 1, "status": "PENDING",
+        "bookingId": booking_id, "version": 1, "status": "PENDING",
         "checkIn": wish["checkIn"], "checkOut": wish["checkOut"],
         "total": {"amountMinor": 12_500, "currency": "EUR"},
-        "account": {"id": account_id, "name": "Ada Peeters", "address": {"street": "Meir 1"}},
-        "roomType": {"id": room_type_id, "name": "Double room"},
+        "account": {"accountId": account_id, "name": "Ada Peeters", "address": {"street": "Meir 1"}},
+        "roomType": {"roomTypeId": room_type_id, "name": "Double room"},
     });
     assert_eq!(seen["booking"], expected);
 
