@@ -4,7 +4,7 @@ SHELL := /bin/bash
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests setup-lint demo test soak bench-capture bench-commands lint compose-check clean
+.PHONY: help setup setup-tests setup-lint demo test soak bench-capture bench-commands bench-read lint compose-check clean
 
 help: ## List what can be made
 	@awk -F ': *.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,10 @@ soak: setup-tests ## The crash tests at length: every process is killed DEATHS=3
 bench-capture: setup-tests ## Measure the relay; RUNS=3, QUICK=1 (a smoke test), ONLY=drain-batched,latency, PEER=debezium
 	cargo build --release --locked -p cdc-capture -p bench
 	target/release/bench capture
+
+bench-read: setup-tests ## Measure the read service beside pgbench; RUNS=3, QUICK=1 (a smoke test)
+	cargo build --release --locked -p read-service -p bench
+	target/release/bench read
 
 bench-commands: setup-tests ## Measure the write service beside pgbench; RUNS=3, QUICK=1 (a smoke test), ONLY=make-booking,get-not-modified
 	cargo build --release --locked -p write-service -p bench

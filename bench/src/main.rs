@@ -3,7 +3,12 @@
 mod capture;
 mod commands;
 mod effort;
+mod http;
+mod pgbench;
+mod process;
+mod read;
 mod report;
+mod round;
 mod stats;
 
 use std::process::ExitCode;
@@ -17,6 +22,8 @@ enum Benchmark {
     Capture(capture::Args),
     /// The write service: commands and documents over HTTP.
     Commands(commands::Args),
+    /// The read service: queries over GraphQL.
+    Read(read::Args),
 }
 
 #[tokio::main]
@@ -24,6 +31,7 @@ async fn main() -> ExitCode {
     let result = match Benchmark::parse() {
         Benchmark::Capture(args) => capture::run(&args).await,
         Benchmark::Commands(args) => commands::run(&args).await,
+        Benchmark::Read(args) => read::run(&args).await,
     };
     match result {
         Ok(report) => {

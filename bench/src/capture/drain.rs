@@ -8,7 +8,7 @@ use tokio::{task::block_in_place, time::Instant};
 use super::{
     backlog::Backlog,
     floor,
-    process::Meter,
+    meter::Meter,
     progress,
     reader::Reader,
     relay::{Program, Relay},

@@ -8,10 +8,8 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::{
-    process,
-    stage::{PUBLICATION, Stage},
-};
+use super::stage::{PUBLICATION, Stage};
+use crate::process;
 
 /// What one run took.
 pub(super) struct Floor {

@@ -76,7 +76,7 @@ async fn broker_stopped(stage: &Stage, scale: Scale) -> Result<()> {
 }
 
 async fn finish(stage: &Stage, relay: Relay) -> Result<()> {
-    let peak = super::process::peak_kib(relay.pid()).map_or(f64::NAN, |kib| kib as f64 / 1024.0);
+    let peak = crate::process::peak_mib(relay.pid()).unwrap_or(f64::NAN);
     progress(format_args!("resident at most: {peak:.1} MiB"));
     relay.stop(stage).await
 }

@@ -7,7 +7,6 @@ use servers::Process;
 
 use super::{
     peer::{self, Peer},
-    process,
     stage::{Stage, Target},
 };
 
@@ -89,8 +88,8 @@ impl Relay {
 
     /// Notes how much memory it has needed and ends it in good order.
     pub(super) async fn stop(self, stage: &Stage) -> Result<()> {
-        if let Some(kib) = process::peak_kib(self.pid()) {
-            stage.note_peak(self.program.noted(), kib);
+        if let Some(mib) = crate::process::peak_mib(self.pid()) {
+            stage.note_peak(self.program.noted(), mib);
         }
         match self.process {
             Running::Ours(process) => {

@@ -40,7 +40,7 @@ pub(super) struct Stage {
     pub(super) kafka: Kafka,
     pub(super) session: Client,
     numbers: AtomicU32,
-    peaks: Mutex<HashMap<&'static str, u64>>,
+    peaks: Mutex<HashMap<&'static str, f64>>,
 }
 
 /// Where a run's events go.
@@ -135,16 +135,16 @@ impl Stage {
     }
 
     /// Notes how much memory a program has needed at most.
-    pub(super) fn note_peak(&self, program: &'static str, kib: u64) {
+    pub(super) fn note_peak(&self, program: &'static str, mib: f64) {
         let mut peaks = self.peaks.lock().unwrap_or_else(PoisonError::into_inner);
         let peak = peaks.entry(program).or_default();
-        *peak = kib.max(*peak);
+        *peak = mib.max(*peak);
     }
 
     /// The highest of a program's so far, in MiB.
     pub(super) fn peak_of(&self, program: &str) -> Vec<f64> {
         let peaks = self.peaks.lock().unwrap_or_else(PoisonError::into_inner);
-        peaks.get(program).map(|kib| *kib as f64 / 1024.0).into_iter().collect()
+        peaks.get(program).copied().into_iter().collect()
     }
 
     /// The highest of our relay so far, in MiB.

@@ -4,23 +4,20 @@
 //! Stage (PostgreSQL, Kafka, write-service) -> rounds: Pgbench and Clients take turns -> Report
 //! ```
 
-mod client;
-mod pgbench;
+mod requests;
+mod scripts;
 mod stage;
 
 use std::time::Duration;
 
 use anyhow::Result;
 
-use self::{
-    client::{Clients, Request},
-    pgbench::Script,
-    stage::Stage,
-};
+use self::{scripts::Script, stage::Stage};
 use crate::{
     effort::{Effort, progress},
+    http::Clients,
     report::Report,
-    stats,
+    round::{p99s, rates},
 };
 
 /// How many connections ask at the same time.
@@ -43,20 +40,6 @@ enum Part {
     GetNotModified,
 }
 
-/// What came of one round.
-pub(crate) struct Round {
-    /// How many there were in a second.
-    rate: f64,
-    /// How long each took, in milliseconds.
-    latencies: Vec<f64>,
-}
-
-impl Round {
-    fn p99(&self) -> f64 {
-        stats::percentile(&self.latencies, 99).unwrap_or_default()
-    }
-}
-
 /// Measures.
 ///
 /// # Errors
@@ -68,7 +51,7 @@ pub(crate) async fn run(args: &Args) -> Result<Report> {
     let mut report = Report::new("commands");
     progress("starting PostgreSQL, Kafka and the write service");
     let stage = Stage::start().await?;
-    let clients = Clients::of(&stage, CONNECTIONS);
+    let clients = Clients { address: stage.address.clone(), connections: CONNECTIONS };
     if wanted(Part::MakeBooking) {
         make_booking(&stage, &clients, runs, duration, &mut report).await?;
     }
@@ -88,15 +71,15 @@ async fn make_booking(
 ) -> Result<()> {
     progress("a round that does not count");
     let warm = duration / 3;
-    clients.run(Request::MakeBooking, warm).await?;
+    clients.run(requests::booking, warm).await?;
     stage.pgbench(Script::MakeBooking, CONNECTIONS, warm).await?;
 
     let (mut ours, mut floor, mut without) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..runs {
-        floor.push(show("pgbench: a booking", stage.pgbench(Script::MakeBooking, CONNECTIONS, duration).await?));
-        ours.push(show("write-service: a booking", clients.run(Request::MakeBooking, duration).await?));
+        floor.push(stage.pgbench(Script::MakeBooking, CONNECTIONS, duration).await?.shown("pgbench: a booking"));
+        ours.push(clients.run(requests::booking, duration).await?.shown("write-service: a booking"));
         let round = stage.pgbench(Script::MakeBookingWithoutOutbox, CONNECTIONS, duration).await?;
-        without.push(show("pgbench: a booking without the outbox", round));
+        without.push(round.shown("pgbench: a booking without the outbox"));
     }
     report.add("make_booking", "bookings/s", &rates(&ours), &rates(&floor));
     report.add("make_booking_p99", "ms", &p99s(&ours), &p99s(&floor));
@@ -113,23 +96,9 @@ async fn get_not_modified(
 ) -> Result<()> {
     let (mut ours, mut floor) = (Vec::new(), Vec::new());
     for _ in 0..runs {
-        floor.push(show("pgbench: SELECT version", stage.pgbench(Script::SelectVersion, CONNECTIONS, duration).await?));
-        ours.push(show("write-service: 304", clients.run(Request::NotModified, duration).await?));
+        floor.push(stage.pgbench(Script::SelectVersion, CONNECTIONS, duration).await?.shown("pgbench: SELECT version"));
+        ours.push(clients.run(requests::unchanged, duration).await?.shown("write-service: 304"));
     }
     report.add("get_not_modified", "requests/s", &rates(&ours), &rates(&floor));
     Ok(())
-}
-
-fn rates(rounds: &[Round]) -> Vec<f64> {
-    rounds.iter().map(|round| round.rate).collect()
-}
-
-fn p99s(rounds: &[Round]) -> Vec<f64> {
-    rounds.iter().map(Round::p99).collect()
-}
-
-fn show(what: &str, round: Round) -> Round {
-    let (p50, p99) = (stats::percentile(&round.latencies, 50).unwrap_or_default(), round.p99());
-    progress(format_args!("{what}: {:.0}/s, p50 {p50:.2} ms, p99 {p99:.2} ms", round.rate));
-    round
 }

@@ -6,6 +6,9 @@ use anyhow::{Context, Result, ensure};
 use servers::{Kafka, KafkaOptions, Postgres, PostgresOptions, Process};
 use tokio_postgres::{Client, NoTls};
 
+use super::scripts::Script;
+use crate::{pgbench::Pgbench, round::Round};
+
 const DATABASE: &str = "bench";
 const START: Duration = Duration::from_secs(60);
 const END: Duration = Duration::from_secs(30);
@@ -30,7 +33,7 @@ const FILL: &str = "
 
 /// All that runs.
 pub(super) struct Stage {
-    pub(super) postgres: Postgres,
+    postgres: Postgres,
     service: Process,
     /// Where the write service listens.
     pub(super) address: String,
@@ -69,15 +72,16 @@ impl Stage {
         Ok(stage)
     }
 
-    /// The database, as the superuser.
-    pub(super) fn url(&self) -> String {
-        self.postgres.url(DATABASE)
+    /// Runs a script for so long on so many connections.
+    pub(super) async fn pgbench(&self, script: Script, connections: u32, duration: Duration) -> Result<Round> {
+        let pgbench = Pgbench { postgres: &self.postgres, url: self.postgres.url(DATABASE), role: "direct_booking" };
+        pgbench.run(&script.text(), connections, duration).await
     }
 
     async fn until_ready(&self) -> Result<()> {
         let url = self.address.clone();
         servers::eventually("the write service is ready", START, async || {
-            match super::client::get(&url, "/readyz").await {
+            match crate::http::get(&url, "/readyz").await {
                 Ok(200) => Ok(Some(())),
                 other => Err(format!("{other:?}; its log:\n{}", self.service.log())),
             }

@@ -1,14 +1,6 @@
-//! The floor: pgbench with the statements that the write service sends, prepared, on as many connections.
+//! What pgbench does over and over: the statements that the write service sends.
 
-use std::{path::Path, process::Stdio, time::Duration};
-
-use anyhow::{Context, Result, ensure};
-use tokio::process::Command;
-
-use super::{
-    Round,
-    stage::{ACCOUNTS, BOOKINGS, ROOM_TYPES, Stage},
-};
+use super::stage::{ACCOUNTS, BOOKINGS, ROOM_TYPES};
 
 /// What pgbench does over and over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +14,7 @@ pub(super) enum Script {
 }
 
 impl Script {
-    fn text(self) -> String {
+    pub(super) fn text(self) -> String {
         match self {
             Self::MakeBooking => booking(true),
             Self::MakeBookingWithoutOutbox => booking(false),
@@ -89,60 +81,4 @@ commit;
     )
     // pgbench ends a statement at a line's semicolon alone, but reads a colon before a letter as a variable.
     .replace("\":\"", "\": \"")
-}
-
-impl Stage {
-    /// Runs a script for so long on so many connections.
-    pub(super) async fn pgbench(&self, script: Script, connections: u32, duration: Duration) -> Result<Round> {
-        let folder = std::env::temp_dir().join(format!("waybill-bench-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).context("cannot make a folder for pgbench")?;
-        let done = self.pgbench_in(&folder, script, connections, duration).await;
-        std::fs::remove_dir_all(&folder).ok();
-        done
-    }
-
-    async fn pgbench_in(&self, folder: &Path, script: Script, connections: u32, duration: Duration) -> Result<Round> {
-        let file = folder.join("script.sql");
-        std::fs::write(&file, script.text()).context("cannot write pgbench's script")?;
-        let seconds = duration.as_secs().max(1).to_string();
-        let (connections, prefix) = (connections.to_string(), folder.join("log"));
-        let mut pgbench = Command::new(self.postgres.program("pgbench"));
-        pgbench
-            .args([
-                "--no-vacuum",
-                "--protocol=prepared",
-                "--jobs=2",
-                "--log",
-                "--client",
-                &connections,
-                "--time",
-                &seconds,
-            ])
-            .arg("--log-prefix")
-            .arg(&prefix)
-            .arg("--file")
-            .arg(&file)
-            .arg(self.url())
-            .env("PGOPTIONS", "-c role=direct_booking")
-            .stdin(Stdio::null());
-        let output = pgbench.output().await.context("cannot run pgbench")?;
-        let said = String::from_utf8_lossy(&output.stdout);
-        ensure!(output.status.success(), "pgbench failed: {said}{}", String::from_utf8_lossy(&output.stderr));
-        let rate = said.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok());
-        Ok(Round { rate: rate.context("pgbench tells no rate")?, latencies: latencies(folder)? })
-    }
-}
-
-/// What each transaction took, in milliseconds: the third column of pgbench's logs, in microseconds.
-fn latencies(folder: &Path) -> Result<Vec<f64>> {
-    let mut latencies = Vec::new();
-    for entry in std::fs::read_dir(folder)? {
-        let entry = entry?;
-        if entry.file_name().to_string_lossy().starts_with("log.") {
-            let text = std::fs::read_to_string(entry.path())?;
-            let column = |line: &str| line.split(' ').nth(2)?.parse::<f64>().ok();
-            latencies.extend(text.lines().filter_map(column).map(|micros| micros / 1000.0));
-        }
-    }
-    Ok(latencies)
 }

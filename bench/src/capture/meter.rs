@@ -1,28 +1,9 @@
-//! What the kernel knows of a process: Linux only, elsewhere nothing.
+//! CPU time of the processes that a run keeps busy.
 
-use std::{fs, time::Duration};
+use std::time::Duration;
 
 use super::stage::Stage;
-
-/// Linux counts CPU time in hundredths of a second wherever it shows it.
-const TICKS_PER_SECOND: f64 = 100.0;
-
-/// The most memory that was ever resident, in KiB.
-pub(super) fn peak_kib(pid: u32) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().trim_end_matches("kB").trim().parse().ok()
-}
-
-/// CPU time of all its threads.
-pub(super) fn cpu(pid: u32) -> Option<Duration> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name, in brackets, may hold blanks. User and system time are the 14th and 15th field of all.
-    let (_, fields) = stat.rsplit_once(')')?;
-    let mut ticks = fields.split_whitespace().skip(11).map(str::parse::<u32>);
-    let (user, system) = (ticks.next()?.ok()?, ticks.next()?.ok()?);
-    Some(Duration::from_secs_f64(f64::from(user + system) / TICKS_PER_SECOND))
-}
+use crate::process::cpu;
 
 /// CPU time of each process that a run keeps busy.
 pub(super) struct Meter {
