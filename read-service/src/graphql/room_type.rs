@@ -2,7 +2,7 @@
 
 use async_graphql::{ID, SimpleObject};
 use chrono::{DateTime, Utc};
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{Json, Type};
 
 use super::scalars::Long;
 use crate::view::{self, Columns, Connections, Sql};
@@ -35,7 +35,7 @@ impl RoomType {
             id: ID(columns.take()?),
             version: Long(columns.take()?),
             name: columns.take()?,
-            rooms: columns.take()?,
+            rooms: columns.take::<Json<Vec<String>>>()?.0,
             changed_at: columns.take()?,
             applied_at: columns.take()?,
         })
