@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use contracts::envelope::Envelope;
 use serde::de::DeserializeOwned;
 
@@ -15,6 +16,8 @@ pub struct Delivery {
     pub partition: i32,
     /// The offset within it.
     pub offset: i64,
+    /// When it was published, by the clock of whoever published it or of the broker, where the message tells.
+    pub published_at: Option<DateTime<Utc>>,
     /// Its metadata. The Kafka key equals `envelope.subject`.
     pub envelope: Envelope,
     /// The document, as JSON; `None` is a tombstone: the aggregate is gone.

@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
+use chrono::DateTime;
 use contracts::envelope::Envelope;
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 
@@ -16,6 +17,8 @@ use crate::{
 pub(crate) struct Message {
     pub(crate) partition: Partition,
     pub(crate) offset: i64,
+    /// When it was published, in milliseconds since 1970.
+    pub(crate) published: Option<i64>,
     pub(crate) key: Option<Bytes>,
     pub(crate) document: Option<Bytes>,
     /// `None` when the client cannot read them.
@@ -37,7 +40,8 @@ impl Message {
     pub(crate) fn copy(message: &BorrowedMessage<'_>, partition: Partition) -> Self {
         let offset = message.offset();
         let whole = |headers: Option<Vec<Header<'_>>>| {
-            Self::new(partition, offset, message.key(), message.payload(), headers.as_deref())
+            let copy = Self::new(partition, offset, message.key(), message.payload(), headers.as_deref());
+            Self { published: message.timestamp().to_millis(), ..copy }
         };
         let Some(headers) = message.headers() else { return whole(Some(Vec::new())) };
         // The client panics at a header's name that is not UTF-8, which anybody may have sent.
@@ -69,6 +73,7 @@ impl Message {
         Self {
             partition,
             offset,
+            published: None,
             key: key.map(|_| bytes.slice(..end_of_key)),
             document: document.map(|_| bytes.slice(end_of_key..end_of_document)),
             headers: ends.map(|ends| Headers { bytes: bytes.slice(end_of_document..), ends }),
@@ -98,6 +103,7 @@ impl Message {
             topic: topic.name.clone(),
             partition: self.partition.number,
             offset: self.offset,
+            published_at: self.published.and_then(DateTime::from_timestamp_millis),
             envelope,
             document: self.document.clone(),
         })

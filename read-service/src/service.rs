@@ -10,7 +10,8 @@ use tokio::{net::TcpListener, task::JoinSet};
 use crate::{
     Settings,
     graphql::{Executor, Freshness},
-    http, projection,
+    http,
+    projection::{self, Journal, Projector},
     view::{self, Connections},
 };
 
@@ -34,8 +35,8 @@ pub enum Error {
 /// What an operation may take beside waiting for its tokens: a statement's limit, and some.
 const OPERATION_SLACK: Duration = Duration::from_secs(3);
 
-/// Connections of the projections: each works on several partitions at a time.
-const PROJECTING_CONNECTIONS: usize = 6;
+/// Connections of the projections: one for each, and one for what ends the journal.
+const PROJECTING_CONNECTIONS: usize = view::View::ALL.len() + 2;
 
 /// Serves HTTP from the start and projects until the token is cancelled; then requests drain, for a bounded time.
 ///
@@ -82,9 +83,18 @@ pub async fn serve(
         }
         None => tracing::warn!("no tokens are asked for: whoever reaches this service may see everything"),
     }
-    project(&mut tasks, projection::Accounts, &intake, &applied, &shutdown);
-    project(&mut tasks, projection::RoomTypes, &intake, &applied, &shutdown);
-    project(&mut tasks, projection::Bookings, &intake, &applied, &shutdown);
+    tasks.spawn(view::keep_journal(intake.pool.clone(), settings.journal_keep, shutdown.clone()));
+    let mut projections = Projections { tasks: &mut tasks, intake, applied, shutdown: shutdown.clone() };
+    projections.start(Projector::new(&projection::ACCOUNT));
+    projections.start(Projector::new(&projection::GUEST));
+    projections.start(Projector::new(&projection::ROOM_TYPE));
+    projections.start(Projector::new(&projection::RATE_PLAN));
+    projections.start(Projector::new(&projection::BOOKING));
+    projections.start(Projector::new(&projection::PAYMENT));
+    projections.start(Projector::new(&projection::TASK));
+    projections.start(Projector::new(&projection::SITE));
+    projections.start(Projector::new(&projection::SITE_BOOKING));
+    projections.start(Journal::new(settings.journal_keep));
     let served = telemetry::http::serve(listener, router, shutdown.clone()).await.map_err(Error::Http);
     // A listener that failed ends the rest too.
     shutdown.cancel();
@@ -94,19 +104,23 @@ pub async fn serve(
     served
 }
 
-/// Starts a projection. One that halts has said so in its health part: the others and the queries go on.
-fn project<H: Handler>(
-    tasks: &mut JoinSet<()>,
-    handler: H,
-    intake: &Intake,
-    applied: &Applied,
-    shutdown: &CancellationToken,
-) {
-    let name = handler.name();
-    let run = inbox::run(handler, intake.clone(), applied.clone(), shutdown.clone());
-    tasks.spawn(async move {
-        if let Err(halt) = run.await {
-            tracing::error!(projection = name, error = %halt, "a projection has halted");
-        }
-    });
+/// Starts projections.
+struct Projections<'a> {
+    tasks: &'a mut JoinSet<()>,
+    intake: Intake,
+    applied: Applied,
+    shutdown: CancellationToken,
+}
+
+impl Projections<'_> {
+    /// Starts one. If it halts, it has said so in its health part: the others and the queries go on.
+    fn start<H: Handler>(&mut self, handler: H) {
+        let name = handler.name();
+        let run = inbox::run(handler, self.intake.clone(), self.applied.clone(), self.shutdown.clone());
+        self.tasks.spawn(async move {
+            if let Err(halt) = run.await {
+                tracing::error!(projection = name, error = %halt, "a projection has halted");
+            }
+        });
+    }
 }

@@ -27,6 +27,10 @@ pub struct ServeArgs {
     #[arg(long, env = "READ_AFTER_TIMEOUT_MS", default_value = "5000", value_name = "MS")]
     read_after_timeout_ms: String,
 
+    /// How long the journal keeps an event, in days since it was recorded.
+    #[arg(long, env = "JOURNAL_KEEP_DAYS", default_value = "30", value_name = "DAYS")]
+    journal_keep_days: String,
+
     #[command(flatten)]
     kafka: KafkaArgs,
 
@@ -38,6 +42,8 @@ pub struct ServeArgs {
     pub logs: LogArgs,
 }
 
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// What the service needs.
 #[derive(Clone)]
 pub struct Settings {
@@ -47,6 +53,8 @@ pub struct Settings {
     pub kafka: Kafka,
     /// How long a query waits for what its `Read-After` tokens name.
     pub read_after_timeout: Duration,
+    /// How long the journal keeps an event, since it was recorded.
+    pub journal_keep: Duration,
     /// The connections that serve queries.
     pub serving: view::Options,
     /// Whose tokens are good; without them everybody may ask for everything.
@@ -62,6 +70,7 @@ impl Settings {
             database,
             kafka,
             read_after_timeout: Duration::from_secs(5),
+            journal_keep: 30 * DAY,
             serving: view::Options::default(),
             auth: None,
             trace_messages: false,
@@ -78,6 +87,9 @@ impl ServeArgs {
         /// Longer than this, and a client is better off asking again.
         const LONGEST: u64 = 60_000;
         const TIMEOUT: &str = "--read-after-timeout-ms / READ_AFTER_TIMEOUT_MS";
+        /// Ten years.
+        const MOST_DAYS: u32 = 3_650;
+        const JOURNAL: &str = "--journal-keep-days / JOURNAL_KEEP_DAYS";
         let mut problems = Problems::new();
         self.logs.check(&mut problems);
         let database = Database::check("--database-url / DATABASE_URL", self.database_url.as_deref(), &mut problems);
@@ -88,10 +100,15 @@ impl ServeArgs {
         if timeout.is_some_and(|timeout| timeout > LONGEST) {
             problems.add(TIMEOUT, format!("must be at most {LONGEST}"));
         }
+        let keep = problems.parse::<u32>(JOURNAL, &self.journal_keep_days);
+        if keep.is_some_and(|days| !(1..=MOST_DAYS).contains(&days)) {
+            problems.add(JOURNAL, format!("must be from 1 to {MOST_DAYS}"));
+        }
         let settings = (|| {
             let mut settings = Settings::new(database?, kafka?);
             settings.read_after_timeout = Duration::from_millis(timeout?);
             settings.auth = auth?;
+            settings.journal_keep = keep? * DAY;
             settings.trace_messages = self.logs.otlp_endpoint().is_some();
             Some((settings, listen?))
         })();

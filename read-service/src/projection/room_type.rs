@@ -1,75 +1,19 @@
 //! `view.room_type`: the kinds of rooms, and the rooms of each.
 
-use contracts::{
-    Topic,
-    direct_booking::{self, RoomTypeDocument},
-    envelope::AggregateVersion,
-};
-use deadpool_postgres::Transaction;
-use inbox::{Delivery, Handler, Unapplied, Undecodable};
-use tokio_postgres::types::Type;
+use contracts::direct_booking::RoomTypeDocument;
 
-use super::{Change, Document, Keys, latest, read, text};
+use super::{
+    column::{json, text},
+    projector::Projection,
+};
+use crate::view::View;
 
 /// Fills `view.room_type`.
-pub struct RoomTypes;
-
-/// What a row of `view.room_type` holds beside its key.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RoomTypeRow {
-    name: String,
-    rooms: Vec<String>,
-}
-
-impl Document for RoomTypeDocument {
-    type Row = RoomTypeRow;
-
-    fn identity(&self) -> (&str, AggregateVersion) {
-        (self.room_type_id.as_str(), self.version)
-    }
-
-    fn into_row(self) -> Result<RoomTypeRow, Undecodable> {
-        let rooms = self.rooms.into_iter().map(|room| text("rooms", room)).collect::<Result<_, _>>()?;
-        Ok(RoomTypeRow { name: text("name", self.name)?, rooms })
-    }
-}
-
-// An array of arrays cannot be taken apart by rows, so each list of rooms travels as JSON.
-const UPSERT: &str = "
-INSERT INTO view.room_type AS held (id, version, erased, changed_at, applied_at, name, rooms)
-SELECT id, version, erased, changed_at, clock_timestamp(), name,
-    CASE WHEN NOT erased THEN to_jsonb(ARRAY(
-        SELECT room FROM jsonb_array_elements_text(rooms) WITH ORDINALITY AS listed (room, place) ORDER BY place)) END
-FROM unnest($1, $2, $3, $4, $5, $6) AS given (id, version, erased, changed_at, name, rooms)
-ON CONFLICT (id) DO UPDATE SET
-    (version, erased, changed_at, applied_at, name, rooms) =
-    (excluded.version, excluded.erased, excluded.changed_at, excluded.applied_at, excluded.name, excluded.rooms)
-WHERE held.version < excluded.version";
-
-impl Handler for RoomTypes {
-    type Event = Change<RoomTypeRow>;
-
-    fn name(&self) -> &'static str {
-        "room_type"
-    }
-
-    fn topics(&self) -> &'static [Topic] {
-        &[direct_booking::ROOM_TYPE]
-    }
-
-    fn decode(&self, delivery: &Delivery) -> Result<Option<Self::Event>, Undecodable> {
-        read::<RoomTypeDocument>(delivery).map(Some)
-    }
-
-    async fn apply(&self, transaction: &Transaction<'_>, events: &[Self::Event]) -> Result<(), Unapplied> {
-        let changes = latest(events);
-        let keys = Keys::of(&changes);
-        let rows = || changes.iter().map(|change| change.row.as_ref());
-        let names: Vec<_> = rows().map(|row| row.map(|row| &row.name)).collect();
-        let rooms: Vec<_> = rows().map(|row| row.map(|row| serde_json::Value::from(row.rooms.clone()))).collect();
-        transaction
-            .execute_typed(UPSERT, &keys.and(&[(&names, Type::TEXT_ARRAY), (&rooms, Type::JSONB_ARRAY)]))
-            .await?;
-        Ok(())
-    }
-}
+pub static ROOM_TYPE: Projection<RoomTypeDocument> = Projection {
+    view: View::RoomType,
+    identity: |room_type| (room_type.room_type_id.as_str(), room_type.version),
+    columns: &[
+        text("name", |room_type| Some(&room_type.name)),
+        json("rooms", |room_type| serde_json::to_value(&room_type.rooms).ok()),
+    ],
+};

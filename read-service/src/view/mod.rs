@@ -4,12 +4,14 @@
 
 mod connections;
 mod migrate;
+mod retention;
 
 pub(crate) use connections::Sql;
 pub use connections::{Connections, Options};
 pub use migrate::{Error as MigrateError, migrate};
+pub use retention::{keep_journal, prune_journal};
 
-use contracts::{accounts, direct_booking};
+use contracts::{Topic, accounts, channel_manager, direct_booking, housekeeping, payments};
 
 /// The schema that holds the views and the intake's own tables.
 pub const SCHEMA: &str = "view";
@@ -34,35 +36,63 @@ pub enum Error {
     Failed(String),
 }
 
-/// A view: one table, filled from one topic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum View {
-    /// `view.account`
-    Account,
-    /// `view.room_type`
-    RoomType,
-    /// `view.booking`
-    Booking,
+/// The views, each with its table and the topic that it is filled from.
+macro_rules! views {
+    ($($name:ident $table:literal $topic:path),+ $(,)?) => {
+        /// A view: one table, filled from one topic.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum View {
+            $(
+                #[doc = concat!("`view.", $table, "`")]
+                $name
+            ),+
+        }
+
+        impl View {
+            /// Every view.
+            pub const ALL: &[Self] = &[$(Self::$name),+];
+
+            /// Its table's name within the schema.
+            pub const fn table(self) -> &'static str {
+                match self {
+                    $(Self::$name => $table),+
+                }
+            }
+
+            /// The topic that it is filled from.
+            pub const fn topic(self) -> &'static Topic {
+                match self {
+                    $(Self::$name => &$topic),+
+                }
+            }
+
+            /// The statement that tells whether the row with id `$1` has version `$2` or a higher one.
+            pub(crate) const fn has_reached(self) -> &'static str {
+                match self {
+                    $(Self::$name => concat!(
+                        "SELECT EXISTS (SELECT FROM view.", $table, " WHERE id = $1 AND version >= $2)"
+                    )),+
+                }
+            }
+        }
+    };
 }
+
+views!(
+    Account "account" accounts::ACCOUNT,
+    Guest "guest" direct_booking::GUEST,
+    RoomType "room_type" direct_booking::ROOM_TYPE,
+    RatePlan "rate_plan" direct_booking::RATE_PLAN,
+    Booking "booking" direct_booking::BOOKING,
+    Payment "payment" payments::PAYMENT,
+    Task "task" housekeeping::TASK,
+    Site "site" channel_manager::SITE,
+    SiteBooking "site_booking" channel_manager::SITE_BOOKING,
+);
 
 impl View {
     /// The view that is filled from this topic of the contracts.
     pub fn of_topic(topic: &str) -> Option<Self> {
-        [
-            (accounts::ACCOUNT, Self::Account),
-            (direct_booking::ROOM_TYPE, Self::RoomType),
-            (direct_booking::BOOKING, Self::Booking),
-        ]
-        .into_iter()
-        .find_map(|(known, view)| (known.name == topic).then_some(view))
-    }
-
-    /// The statement that tells whether the row with id `$1` has version `$2` or a higher one.
-    pub(crate) fn has_reached(self) -> &'static str {
-        match self {
-            Self::Account => "SELECT EXISTS (SELECT FROM view.account WHERE id = $1 AND version >= $2)",
-            Self::RoomType => "SELECT EXISTS (SELECT FROM view.room_type WHERE id = $1 AND version >= $2)",
-            Self::Booking => "SELECT EXISTS (SELECT FROM view.booking WHERE id = $1 AND version >= $2)",
-        }
+        Self::ALL.iter().copied().find(|view| view.topic().name == topic)
     }
 }

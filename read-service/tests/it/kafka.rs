@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use contracts::{ReadAfter, Topic, accounts, direct_booking};
+use contracts::{ReadAfter, Topic, accounts};
 use inbox::Delivery;
-use read_service::{Settings, serve};
+use read_service::{Settings, serve, view::View};
 use serde_json::{Value, json};
 use servers::{eventually, groups, shared, topics, unique_prefix};
 use telemetry::{CancellationToken, database::Database, health::Health, kafka::Kafka, metrics::Metrics};
@@ -62,16 +62,24 @@ fn token(delivery: &Delivery) -> ReadAfter {
     }
 }
 
+/// The topics that the service reads.
+fn read() -> impl Iterator<Item = Topic> {
+    View::ALL.iter().map(|view| *view.topic())
+}
+
 async fn create_topics(prefix: &str) {
-    for topic in [accounts::ACCOUNT, direct_booking::ROOM_TYPE, direct_booking::BOOKING] {
+    for topic in read() {
         let name = format!("{prefix}{}", topic.name);
         topics::create(&shared::kafka().bootstrap_servers, &name, topic.partitions, topic.config()).await.unwrap();
     }
 }
 
 async fn publish(prefix: &str, deliveries: &[Delivery]) {
-    for topic in [accounts::ACCOUNT, direct_booking::ROOM_TYPE, direct_booking::BOOKING] {
+    for topic in read() {
         let of = |topic: Topic| deliveries.iter().filter(move |delivery| *delivery.topic == *topic.name);
+        if of(topic).next().is_none() {
+            continue;
+        }
         let records = of(topic).map(|delivery| topics::NewRecord {
             partition: None,
             key: Some(delivery.envelope.subject.clone().into_bytes()),

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod hostile;
+mod journal;
 mod kafka;
 mod over_http;
 mod pages;

@@ -2,13 +2,15 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use contracts::{Topic, accounts, direct_booking, envelope::Envelope};
+use contracts::{Topic, accounts, channel_manager, direct_booking, envelope::Envelope, housekeeping, payments};
 use inbox::{Applied, Delivery, Handler};
 use read_service::{
     graphql::{Executor, Freshness},
-    http, projection,
+    http,
+    projection::{self, Projection, Projector},
     view::{Connections, Options, ROLE},
 };
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use servers::{TempDatabase, eventually};
 use telemetry::{CancellationToken, database::Database, health::Health, metrics::Metrics};
@@ -53,12 +55,24 @@ impl Views {
 
     /// Applies messages about any view.
     pub(crate) async fn fill(&self, deliveries: &[Delivery]) {
-        let of = |topic: Topic| -> Vec<_> {
-            deliveries.iter().filter(|delivery| *delivery.topic == *topic.name).cloned().collect()
-        };
-        self.apply(&projection::Accounts, &of(accounts::ACCOUNT)).await;
-        self.apply(&projection::RoomTypes, &of(direct_booking::ROOM_TYPE)).await;
-        self.apply(&projection::Bookings, &of(direct_booking::BOOKING)).await;
+        self.fill_one(&projection::ACCOUNT, deliveries).await;
+        self.fill_one(&projection::GUEST, deliveries).await;
+        self.fill_one(&projection::ROOM_TYPE, deliveries).await;
+        self.fill_one(&projection::RATE_PLAN, deliveries).await;
+        self.fill_one(&projection::BOOKING, deliveries).await;
+        self.fill_one(&projection::PAYMENT, deliveries).await;
+        self.fill_one(&projection::TASK, deliveries).await;
+        self.fill_one(&projection::SITE, deliveries).await;
+        self.fill_one(&projection::SITE_BOOKING, deliveries).await;
+    }
+
+    async fn fill_one<D: DeserializeOwned>(&self, projection: &'static Projection<D>, deliveries: &[Delivery]) {
+        let projector = Projector::new(projection);
+        let topic = projector.topics()[0].name;
+        let about: Vec<_> = deliveries.iter().filter(|delivery| *delivery.topic == *topic).cloned().collect();
+        if !about.is_empty() {
+            self.apply(&projector, &about).await;
+        }
     }
 }
 
@@ -91,7 +105,7 @@ impl Server {
         let applied = Applied::new();
         let freshness = Freshness::new(connections.clone(), applied.clone(), read_after);
         let executor = Executor::new(connections.clone(), freshness, SOON, &metrics).unwrap();
-        let router = http::router(executor, auth, health.clone(), metrics);
+        let router = http::router(executor, None, health.clone(), metrics);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let mut tasks = JoinSet::new();
@@ -156,6 +170,7 @@ pub(crate) fn delivery(topic: Topic, id: &str, version: i64, document: Option<&V
         topic: Arc::from(topic.name),
         partition: 0,
         offset: 0,
+        published_at: None,
         envelope,
         document: document.map(|document| document.to_string().into()),
     }
@@ -174,24 +189,82 @@ pub(crate) fn room_type(id: &str, version: i64, rooms: &[&str]) -> Delivery {
     delivery(direct_booking::ROOM_TYPE, id, version, Some(&document))
 }
 
+pub(crate) fn guest(id: &str, version: i64, name: &str) -> Delivery {
+    let document = json!({"guestId": id, "version": version, "name": name, "email": "gus@example.org"});
+    delivery(direct_booking::GUEST, id, version, Some(&document))
+}
+
+pub(crate) fn rate_plan(id: &str, version: i64, amount_minor: i64) -> Delivery {
+    let document = json!({
+        "ratePlanId": id, "version": version, "roomTypeId": "double", "name": "Flexible",
+        "nightlyRate": {"amountMinor": amount_minor, "currency": "EUR"}, "validUntil": "2026-12-31T23:59:59Z",
+    });
+    delivery(direct_booking::RATE_PLAN, id, version, Some(&document))
+}
+
 /// A booking of three nights on account `a1` of room type `double`, with these members replaced.
 pub(crate) fn booking(id: &str, version: i64, check_in: &str, changes: &Value) -> Delivery {
-    let day: chrono::NaiveDate = check_in.parse().unwrap();
-    let mut document = json!({
-        "bookingId": id, "version": version, "status": "CONFIRMED", "bookedBy": {"kind": "ACCOUNT", "accountId": "a1"}, "roomTypeId": "double",
-        "checkIn": check_in, "checkOut": day + chrono::Days::new(3), "guests": {"adults": 2, "children": 1, "babies": 0},
+    let document = json!({
+        "bookingId": id, "version": version, "status": "CONFIRMED",
+        "bookedBy": {"kind": "ACCOUNT", "accountId": "a1"}, "roomTypeId": "double",
+        "checkIn": check_in, "checkOut": three_nights_after(check_in),
+        "guests": {"adults": 2, "children": 1, "babies": 0},
         "nightlyRate": {"amountMinor": 7500, "currency": "EUR"}, "total": {"amountMinor": 22500, "currency": "EUR"},
         "madeAt": "2026-01-02T03:04:05Z",
     });
+    delivery(direct_booking::BOOKING, id, version, Some(&with(document, changes)))
+}
+
+fn three_nights_after(day: &str) -> chrono::NaiveDate {
+    day.parse::<chrono::NaiveDate>().unwrap() + chrono::Days::new(3)
+}
+
+fn with(mut document: Value, changes: &Value) -> Value {
     for (name, value) in changes.as_object().into_iter().flatten() {
         document[name] = value.clone();
     }
-    delivery(direct_booking::BOOKING, id, version, Some(&document))
+    document
 }
 
 /// A cancelled booking.
 pub(crate) fn cancelled(id: &str, version: i64, check_in: &str) -> Delivery {
     booking(id, version, check_in, &json!({"status": "CANCELLED", "cancelledAt": "2026-01-03T00:00:00Z"}))
+}
+
+/// A payment of 225 euros on account `a1`, with these members replaced.
+pub(crate) fn payment(booking: &str, version: i64, status: &str, changes: &Value) -> Delivery {
+    let document = json!({
+        "bookingId": booking, "version": version, "status": status, "payer": {"kind": "ACCOUNT", "accountId": "a1"},
+        "amount": {"amountMinor": 22500, "currency": "EUR"}, "changedAt": "2026-01-02T03:04:06Z",
+    });
+    delivery(payments::PAYMENT, booking, version, Some(&with(document, changes)))
+}
+
+/// A task for booking `7`, with these members replaced.
+pub(crate) fn task(id: &str, version: i64, day: &str, changes: &Value) -> Delivery {
+    let document = json!({
+        "taskId": id, "version": version, "kind": "PREPARATION", "status": "SCHEDULED", "bookingId": "7",
+        "roomTypeId": "double", "day": day,
+    });
+    delivery(housekeeping::TASK, id, version, Some(&with(document, changes)))
+}
+
+pub(crate) fn site(id: &str, version: i64, allotments: &Value) -> Delivery {
+    let document = json!({
+        "siteId": id, "version": version, "status": "CONNECTED", "name": "Example", "allotments": allotments,
+    });
+    delivery(channel_manager::SITE, id, version, Some(&document))
+}
+
+/// What site `example` has sold: three nights, with these members replaced.
+pub(crate) fn site_booking(id: &str, version: i64, check_in: &str, changes: &Value) -> Delivery {
+    let document = json!({
+        "bookingId": id, "version": version, "status": "RECEIVED", "siteId": "example", "reference": "E-1",
+        "roomTypeId": "double", "checkIn": check_in, "checkOut": three_nights_after(check_in),
+        "guests": {"adults": 2}, "nightlyRate": {"amountMinor": 7500, "currency": "EUR"},
+        "receivedAt": "2026-01-02T03:04:05Z",
+    });
+    delivery(channel_manager::SITE_BOOKING, id, version, Some(&with(document, changes)))
 }
 
 pub(crate) fn tombstone(topic: Topic, id: &str, version: i64) -> Delivery {

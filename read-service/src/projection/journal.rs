@@ -1,0 +1,81 @@
+//! `view.event`: a line for each event that any context tells, but for those about cards. What happened, when, why and in
+//! which trace; never the document, so that there is nothing in it to erase.
+
+use std::{sync::LazyLock, time::Duration};
+
+use chrono::Utc;
+use contracts::Topic;
+use deadpool_postgres::Transaction;
+use inbox::{Delivery, Handler, Unapplied, Undecodable};
+use tokio_postgres::types::Type;
+
+use super::{
+    cells::{Cells, Row},
+    column::{Column, instant, int, key, long, text},
+    statement::{Statement, in_order},
+};
+
+/// Fills `view.event`.
+pub struct Journal {
+    keep: Duration,
+    insert: Statement,
+}
+
+/// Every topic that anyone may read.
+static TOPICS: LazyLock<Vec<Topic>> = LazyLock::new(|| {
+    contracts::contracts().filter(|contract| contract.only_readers.is_none()).map(|contract| contract.topic).collect()
+});
+
+/// All columns but the id, which is the event's own.
+static COLUMNS: [Column<Delivery>; 12] = [
+    text("type", |event| Some(&event.envelope.ty)),
+    text("source", |event| Some(&event.envelope.source)),
+    text("topic", |event| Some(&event.topic)),
+    key("subject", |event| Some(&event.envelope.subject)),
+    long("version", |event| event.envelope.sequence.map(Into::into)),
+    key("correlation_id", |event| event.envelope.correlation_id.as_deref()),
+    text("causation_id", |event| event.envelope.causation_id.as_deref()),
+    text("trace_id", |event| event.envelope.trace.trace_id()),
+    int("partition", |event| Some(event.partition)),
+    long("message_offset", |event| Some(event.offset)),
+    instant("recorded_at", |event| Some(event.envelope.time)),
+    instant("published_at", |event| event.published_at),
+];
+
+impl Journal {
+    /// Takes no event that was recorded longer ago than `keep`: it would only be pruned.
+    pub fn new(keep: Duration) -> Self {
+        let own = COLUMNS.iter().map(|column| (column.name, column.array_type()));
+        let columns: Vec<_> = [("id", Type::TEXT_ARRAY)].into_iter().chain(own).collect();
+        Self { keep, insert: Statement::insert_new("view.event", &columns) }
+    }
+}
+
+impl Handler for Journal {
+    type Event = Row;
+
+    fn name(&self) -> &'static str {
+        "journal"
+    }
+
+    fn topics(&self) -> &'static [Topic] {
+        &TOPICS
+    }
+
+    fn decode(&self, delivery: &Delivery) -> Result<Option<Row>, Undecodable> {
+        // An age that is negative is that of a clock which is ahead.
+        if (Utc::now() - delivery.envelope.time).to_std().is_ok_and(|age| age > self.keep) {
+            return Ok(None);
+        }
+        let mut cells = Cells::new();
+        cells.text("id", &delivery.envelope.id.to_string())?;
+        for column in &COLUMNS {
+            column.write(delivery, &mut cells)?;
+        }
+        Ok(Some(cells.row(0)))
+    }
+
+    async fn apply(&self, transaction: &Transaction<'_>, events: &[Row]) -> Result<(), Unapplied> {
+        self.insert.run(transaction, &in_order(events)).await
+    }
+}
