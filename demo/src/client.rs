@@ -123,6 +123,13 @@ impl Client {
         Ok(answer.error_for_status()?.json().await?)
     }
 
+    /// Every charge and refund that the third party knows of.
+    pub(crate) async fn charges(&self, url: &str) -> anyhow::Result<Vec<card_processor::Entry>> {
+        let answer = self.http.get(format!("{url}/v1/ledger")).send().await.context("GET /v1/ledger of the cards")?;
+        let mut ledger: Value = answer.error_for_status()?.json().await?;
+        Ok(serde_json::from_value(ledger["entries"].take())?)
+    }
+
     /// The data of a query, which waits first until the tokens are visible; any error in the answer is one here.
     pub(crate) async fn query(
         &self,

@@ -60,7 +60,7 @@ async fn run(settings: Settings, logs: &telemetry::logs::LogArgs) -> anyhow::Res
 
 async fn tell(settings: &Settings, client: &Client, urls: &Urls) -> anyhow::Result<()> {
     match &settings.replay {
-        Some(file) => replay::run(file, client).await,
+        Some(file) => replay::run(file, client, urls).await,
         None => {
             let account = story::tell(client, urls).await?;
             lag::measure(client, &account).await
