@@ -60,7 +60,7 @@ async fn tables(hotel: &Hotel) -> Vec<String> {
     let sql = "select quote_ident(nspname) || '.' || quote_ident(relname)
         from pg_class join pg_namespace on pg_namespace.oid = relnamespace
         where nspname = any($1) and relkind in ('r', 'p') and not relispartition
-            and relname not like 'inbox%' and relname not like 'refinery%'
+            and relname not like 'inbox%' and relname not like 'refinery%' and relname not like 'foundation%'
         order by 1";
     let schemas: Vec<&str> = SCHEMAS.to_vec();
     hotel.admin.query(sql, &[&schemas]).await.unwrap().iter().map(|row| row.get(0)).collect()
