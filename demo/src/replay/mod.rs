@@ -85,7 +85,7 @@ pub(crate) async fn run(file: &Path, client: &Client, urls: &Urls) -> anyhow::Re
     progress.finish_and_clear();
     println!("Settled in every context {:.1} s after the first booking", start.elapsed().as_secs_f64());
     let progress = bar(accepted.len(), "comparing");
-    let mut compared = write_side.compare(&accepted, &sites).await?;
+    let mut compared = write_side.compare(&accepted, &sites, &accounts).await?;
     compared.extend(third_parties::compare(client, urls, &accepted, (&sites, &inventory), today).await?);
     compared.extend(read_side::compare(client, &write_side, &accepted, &progress).await?);
     progress.finish_and_clear();

@@ -52,12 +52,19 @@ impl WriteSide {
             .collect()
     }
 
-    /// What each context has, beside what was posted.
+    /// What each context has, beside what was posted and the accounts that were opened for it.
     ///
     /// # Errors
     /// When the database cannot be asked.
-    pub(crate) async fn compare(&self, posted: &[Accepted<'_>], sites: &Sites) -> anyhow::Result<Vec<Comparison>> {
-        let (mut accounts, mut guests, mut bookings) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    pub(crate) async fn compare(
+        &self,
+        posted: &[Accepted<'_>],
+        sites: &Sites,
+        opened: &BTreeMap<String, String>,
+    ) -> anyhow::Result<Vec<Comparison>> {
+        // They were opened before it was known which rows are refused.
+        let accounts = opened.keys().map(|id| (id.clone(), Record::new("OPEN", 0))).collect();
+        let (mut guests, mut bookings) = (BTreeMap::new(), BTreeMap::new());
         let (mut payments, mut sold, mut tasks) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let mut nights: BTreeMap<String, Record> = BTreeMap::new();
         for accepted in posted {
@@ -69,7 +76,7 @@ impl WriteSide {
                 payments.insert(id.clone(), Record::new(status("TAKEN", "REFUNDED"), total));
             }
             match &accepted.booker {
-                Booker::Account(account) => drop(accounts.insert(account.clone(), Record::new("OPEN", 0))),
+                Booker::Account(_) => {}
                 Booker::Guest(guest) => drop(guests.insert(guest.clone(), Record::new("GUEST", 0))),
                 Booker::Site(number) => {
                     let state = format!("{} {}", sites.all[*number].id, status("ACCEPTED", "CANCELLED"));
