@@ -5,12 +5,12 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
-    bad_input::{COMMANDS, hotel},
+    bad_input::{COMMANDS, Command, hotel},
     fixture::{Answer, Hotel, booking},
 };
 
 /// What is to be refused, beside every command.
-const REFUSED: &[(&str, fn() -> Value)] = &[
+const REFUSED: &[Command] = &[
     ("/direct-booking/bookings", || booking("upside-down", 3, -1)),
     ("/direct-booking/bookings/nobody/cancel", || Value::Object(serde_json::Map::new())),
 ];
@@ -38,8 +38,7 @@ impl Sent {
 /// Every command; then each once more under another key, since what is refused is a command too.
 fn story() -> Vec<Sent> {
     let again = COMMANDS.iter().chain(REFUSED);
-    let of =
-        |(at, (path, body)): (usize, &(&'static str, fn() -> Value))| Sent { key: at.to_string(), path, body: body() };
+    let of = |(at, (path, body)): (usize, &Command)| Sent { key: at.to_string(), path, body: body() };
     COMMANDS.iter().chain(again).enumerate().map(of).collect()
 }
 
