@@ -1,5 +1,5 @@
-# One image with the services and the card processor's stand-in; docker-compose.yml says which one a container runs. Built with BuildKit (Docker's
-# default since version 23), for the cache mounts.
+# One image with the services and the third parties' stand-ins; docker-compose.yml says which one a container runs. Built with
+# BuildKit (Docker's default since version 23), for the cache mounts.
 
 FROM rust:1.95-bookworm AS build
 RUN apt-get update \
@@ -9,9 +9,10 @@ WORKDIR /src
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    cargo build --release --locked -p write-service -p cdc-capture -p read-service -p card-processor \
+    cargo build --release --locked -p write-service -p cdc-capture -p read-service -p card-processor -p aggregator-site \
  && mkdir /out \
- && cp target/release/write-service target/release/cdc-capture target/release/read-service target/release/card-processor /out/
+ && cd target/release \
+ && cp write-service cdc-capture read-service card-processor aggregator-site /out/
 
 FROM debian:bookworm-slim
 RUN apt-get update \

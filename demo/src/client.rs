@@ -1,4 +1,4 @@
-//! The demo as a client: commands by HTTP, queries by GraphQL.
+//! The demo as a client: commands by HTTP, queries by GraphQL; and what third parties say that they were told.
 
 use std::time::{Duration, Instant};
 
@@ -115,6 +115,19 @@ impl Client {
                 Ok(_) => return Ok(()),
             }
         }
+    }
+
+    /// What a booking site goes by.
+    pub(crate) async fn site(&self, url: &str) -> anyhow::Result<aggregator_site::Ledger> {
+        let answer = self.http.get(format!("{url}/v1/ledger")).send().await.context("GET /v1/ledger of a site")?;
+        Ok(answer.error_for_status()?.json().await?)
+    }
+
+    /// Every charge and refund that the third party knows of.
+    pub(crate) async fn charges(&self, url: &str) -> anyhow::Result<Vec<card_processor::Entry>> {
+        let answer = self.http.get(format!("{url}/v1/ledger")).send().await.context("GET /v1/ledger of the cards")?;
+        let mut ledger: Value = answer.error_for_status()?.json().await?;
+        Ok(serde_json::from_value(ledger["entries"].take())?)
     }
 
     /// The data of a query, which waits first until the tokens are visible; any error in the answer is one here.

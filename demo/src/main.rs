@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use telemetry::{settings::refuse, shutdown};
 
-use crate::{client::Client, settings::Settings, stack::Stack};
+use crate::{client::Client, settings::Settings, stack::Stack, urls::Urls};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -45,7 +45,7 @@ async fn run(settings: Settings, logs: &telemetry::logs::LogArgs) -> anyhow::Res
     };
     let client = Client::new(&stack.urls)?;
     let told = tokio::select! {
-        told = tell(&settings, &client) => told,
+        told = tell(&settings, &client, &stack.urls) => told,
         () = shutdown.cancelled() => Ok(()),
     };
     if told.is_ok() {
@@ -58,11 +58,11 @@ async fn run(settings: Settings, logs: &telemetry::logs::LogArgs) -> anyhow::Res
     stack.stop().await.and(told)
 }
 
-async fn tell(settings: &Settings, client: &Client) -> anyhow::Result<()> {
+async fn tell(settings: &Settings, client: &Client, urls: &Urls) -> anyhow::Result<()> {
     match &settings.replay {
-        Some(file) => replay::run(file, client).await,
+        Some(file) => replay::run(file, client, urls).await,
         None => {
-            let account = story::tell(client).await?;
+            let account = story::tell(client, urls).await?;
             lag::measure(client, &account).await
         }
     }

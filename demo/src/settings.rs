@@ -15,8 +15,8 @@ pub(crate) struct Args {
     #[arg(long)]
     once: bool,
 
-    /// Instead of the story, post every row of this hotel bookings file (CSV, may be gzipped) and compare the read side
-    /// with it.
+    /// Instead of the story, post every row of this hotel bookings file (CSV, may be gzipped), and compare the books of
+    /// every context, of the third parties and of the read side with it.
     #[arg(long, value_name = "FILE")]
     replay: Option<PathBuf>,
 

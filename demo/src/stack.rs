@@ -15,6 +15,9 @@ use crate::{broker::Broker, databases::Databases, millis::millis, settings::Sett
 /// How long everything may take to be ready.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How many booking sites there are to be connected.
+pub(crate) const SITES: usize = 4;
+
 /// What runs. What it made goes when it is stopped: databases, logins, slot, and the servers that it started.
 pub(crate) struct Stack {
     pub(crate) urls: Urls,
@@ -40,6 +43,10 @@ impl Stack {
         let read_listener = listen("the read service", settings.read_listen).await?;
         let capture_listener = listen("the capture", settings.capture_listen).await?;
         let card_listener = TcpListener::bind("127.0.0.1:0").await.context("the card processor cannot listen")?;
+        let mut sites = Vec::with_capacity(SITES);
+        for _ in 0..SITES {
+            sites.push(TcpListener::bind("127.0.0.1:0").await.context("a booking site cannot listen")?);
+        }
 
         let postgres = match &settings.database {
             Some(_) => None,
@@ -64,6 +71,10 @@ impl Stack {
             read: format!("http://{}", read_listener.local_addr()?),
             capture: format!("http://{}", capture_listener.local_addr()?),
             cards: format!("http://{}", card_listener.local_addr()?),
+            sites: sites
+                .iter()
+                .map(|site| Ok(format!("http://{}", site.local_addr()?)))
+                .collect::<anyhow::Result<_>>()?,
             write_database: databases.write.url(),
             read_database: databases.read.url(),
         };
@@ -77,6 +88,10 @@ impl Stack {
         services.spawn(async move {
             Ok(card_processor::serve(card_processor::Settings::default(), card_listener, stop_cards).await?)
         });
+        for site in sites {
+            let stop = shutdown.clone();
+            services.spawn(async move { Ok(aggregator_site::serve(site, stop).await?) });
+        }
         services.spawn(async move {
             Ok(write_service::serve(write, write_listener, of_write, Metrics::new(), stop_write).await?)
         });

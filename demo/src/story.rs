@@ -1,9 +1,10 @@
 //! One guest's story. Each step is printed with its latency, and its answer must be right.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use aggregator_site::Ledger;
 use anyhow::{Context, ensure};
-use chrono::{Days, Utc};
+use chrono::{Days, NaiveDate, Utc};
 use contracts::{
     ReadAfter,
     id::{AccountId, RoomTypeId},
@@ -13,7 +14,14 @@ use serde_json::{Value, json};
 use crate::{
     client::{Answer, Client, Command},
     millis::millis,
+    urls::Urls,
 };
+
+/// How long a booking site may take to hear of something.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How often it is asked for that.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// The account of the story.
 pub(crate) struct Account {
@@ -38,7 +46,7 @@ const BOOKING: &str =
 ///
 /// # Errors
 /// When any answer is not the right one.
-pub(crate) async fn tell(client: &Client) -> anyhow::Result<Account> {
+pub(crate) async fn tell(client: &Client, urls: &Urls) -> anyhow::Result<Account> {
     let mut teller = Teller { client, step: 0 };
     println!("\n      {:<58} {:>6} {:>10}", "", "status", "latency");
 
@@ -96,8 +104,39 @@ pub(crate) async fn tell(client: &Client) -> anyhow::Result<Account> {
     let seen = teller.query("GraphQL: the booking is cancelled", &booking, &[&token(&cancelled)?]).await?;
     ensure!(seen["status"] == "CANCELLED", "the booking should be cancelled: {seen}");
 
+    let site = urls.sites.first().context("no booking site runs")?;
+    sell_elsewhere(&mut teller, site, &double, (check_in, check_out)).await?;
+
     println!("\nThe booking's trace, from the command through the outbox and Kafka to the view: {trace_id}");
     Ok(account)
+}
+
+/// A booking site gets one of the rooms to sell, and sells it.
+async fn sell_elsewhere(
+    teller: &mut Teller<'_>,
+    url: &str,
+    room_type: &RoomTypeId,
+    (check_in, check_out): (NaiveDate, NaiveDate),
+) -> anyhow::Result<()> {
+    let site = json!({"siteId": "expo", "name": "Expo", "url": url});
+    teller.command("connect Expo, a site that sells rooms", "/channel-manager/sites", &site, None, 201).await?;
+    let room = json!({"roomTypeId": room_type, "rooms": 1});
+    teller.command("allot it one room of the two", "/channel-manager/sites/expo/allot", &room, None, 200).await?;
+    let may_sell = |ledger: &Ledger| {
+        let nights = ledger.availability.get(room_type.as_str());
+        nights.and_then(|nights| nights.get(&check_in)).map(|told| told.available)
+    };
+    teller.heard("the site has been told: one room", url, |ledger| may_sell(ledger) == Some(1)).await?;
+
+    let sold = json!({
+        "reference": "X-1", "roomTypeId": room_type, "checkIn": check_in, "checkOut": check_out,
+        "guests": {"adults": 1}, "nightlyRate": {"amountMinor": 11_000, "currency": "EUR"},
+    });
+    let path = "/channel-manager/sites/expo/receive-booking";
+    teller.command("the site has sold it: its booking comes in", path, &sold, None, 202).await?;
+    let is_accepted = |ledger: &Ledger| ledger.bookings.get("X-1").is_some_and(|told| told.status == "ACCEPTED");
+    let is_heard = |ledger: &Ledger| is_accepted(ledger) && may_sell(ledger) == Some(0);
+    teller.heard("the site has been told: accepted, and none is left", url, is_heard).await
 }
 
 fn token(answer: &Answer) -> anyhow::Result<String> {
@@ -135,6 +174,22 @@ impl Teller<'_> {
         let (mut data, took) = self.client.query(BOOKING, json!({"id": booking}), read_after).await?;
         self.print(what, 200, took);
         Ok(data["booking"].take())
+    }
+
+    /// Waits until a booking site has been told something.
+    async fn heard(&mut self, what: &str, site: &str, is_told: impl Fn(&Ledger) -> bool) -> anyhow::Result<()> {
+        let start = Instant::now();
+        loop {
+            let ledger = self.client.site(site).await?;
+            let took = start.elapsed();
+            if is_told(&ledger) {
+                self.print(what, 200, took);
+                return Ok(());
+            }
+            let (nights, bookings) = (&ledger.availability, &ledger.bookings);
+            ensure!(took < PATIENCE, "{what}: not within {} s: {nights:?} {bookings:?}", PATIENCE.as_secs());
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 
     fn print(&mut self, what: &str, status: u16, took: Duration) {

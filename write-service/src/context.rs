@@ -10,7 +10,7 @@ use refinery::Runner;
 use reqwest::Url;
 use telemetry::CancellationToken;
 
-use crate::{outbox::restate::Aggregate, read_after::Copy, routes::Routes};
+use crate::{outbox::restate::Aggregate, read_after::Copy, routes::Routes, third_party::metrics::QueueMeters};
 
 /// A context: all that the service needs to know of it in order to run it.
 pub struct Context {
@@ -86,6 +86,8 @@ pub(crate) struct Workshop {
     /// Rings when one of the context's reactors has committed.
     pub(crate) applied: Applied,
     pub(crate) surroundings: Arc<Surroundings>,
+    /// For its queues to third parties.
+    pub(crate) meters: QueueMeters,
 }
 
 /// A setting's two names.

@@ -16,6 +16,7 @@ use crate::{
     router,
     settings::Settings,
     shell::Shell,
+    third_party::metrics::Meters,
     topics,
     versions::Versions,
 };
@@ -48,6 +49,7 @@ pub async fn serve(
         auth,
     } = settings;
     let surroundings = Arc::new(surroundings);
+    let meters = Meters::register(&metrics);
     let mut tasks = JoinSet::new();
     let mut shells = Vec::new();
     for (context, database) in contexts {
@@ -74,7 +76,7 @@ pub async fn serve(
             metrics: metrics.clone(),
             trace_messages,
         };
-        let there = spawn(&mut tasks, context, &intake, &shell.applied, &surroundings, &shutdown);
+        let there = spawn(&mut tasks, context, &intake, &shell.applied, &surroundings, &meters, &shutdown);
         let (pool, answers, stop) = (shell.pool.clone(), shell.answers.clone(), shutdown.clone());
         let schema_is_there = there.clone();
         tasks.spawn(async move {
@@ -122,6 +124,7 @@ fn spawn(
     intake: &Intake,
     applied: &Applied,
     surroundings: &Arc<Surroundings>,
+    meters: &Meters,
     shutdown: &CancellationToken,
 ) -> CancellationToken {
     let there = CancellationToken::new();
@@ -146,7 +149,8 @@ fn spawn(
     for worker in context.workers {
         let (there, stop) = (there.clone(), shutdown.clone());
         let surroundings = surroundings.clone();
-        let workshop = Workshop { pool: intake.pool.clone(), applied: applied.clone(), surroundings };
+        let meters = meters.of(context.name);
+        let workshop = Workshop { pool: intake.pool.clone(), applied: applied.clone(), surroundings, meters };
         tasks.spawn(async move {
             if there.run_until_cancelled_owned(stop.cancelled()).await.is_none() {
                 worker(workshop, stop).await;

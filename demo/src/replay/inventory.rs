@@ -11,9 +11,9 @@ use super::row::Row;
 pub(crate) struct Inventory(BTreeMap<String, usize>);
 
 impl Inventory {
-    /// For each room type the most rooms that are taken in one night. Day use takes the room for its day. Cancelled
+    /// For each room type the most rooms that these rows take in one night. Day use takes the room for its day. Cancelled
     /// bookings count, since the file does not say what else was booked while they held a room.
-    pub(crate) fn peak(rows: &[Row]) -> Self {
+    pub(crate) fn peak<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Self {
         let mut nights: BTreeMap<(&str, NaiveDate), usize> = BTreeMap::new();
         for row in rows {
             for night in row.nights() {
@@ -36,10 +36,14 @@ impl Inventory {
         self.0.values().sum()
     }
 
-    /// Each room type with its rooms' numbers.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, Vec<String>)> {
-        let numbers = |rooms| (1..=rooms).map(|number| number.to_string()).collect();
-        self.0.iter().map(move |(room_type, rooms)| (room_type.as_str(), numbers(*rooms)))
+    /// Each room type with how many rooms it has.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.0.iter().map(|(room_type, rooms)| (room_type.as_str(), *rooms))
+    }
+
+    /// How many rooms of a type there are.
+    pub(crate) fn rooms_of(&self, room_type: &str) -> usize {
+        self.0.get(room_type).copied().unwrap_or_default()
     }
 }
 
@@ -53,7 +57,7 @@ impl Row {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::row::Channel, *};
     use chrono::{DateTime, Days, Utc};
 
     fn row(room_type: &str, check_in: u64, nights: u64) -> Row {
@@ -61,7 +65,9 @@ mod tests {
         Row {
             line: 2,
             room_type: room_type.to_owned(),
-            agent: String::new(),
+            channel: Channel::House,
+            agent: None,
+            company: None,
             check_in,
             check_out: check_in + Days::new(nights),
             guests: [1, 0, 0],

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, ensure};
-use contracts::ReadAfter;
 use futures::{StreamExt, TryStreamExt, stream};
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
@@ -11,6 +10,7 @@ use serde_json::{Value, json};
 use super::{
     inventory::Inventory,
     row::{Refused, Row},
+    sites::{Booker, Site, Sites},
 };
 use crate::client::{Answer, Client, Command};
 
@@ -21,121 +21,170 @@ const AT_ONCE: usize = 32;
 pub(crate) struct Posted<'a> {
     pub(crate) accepted: Vec<Accepted<'a>>,
     pub(crate) refused: Vec<Refused>,
-    pub(crate) commands: usize,
 }
 
-/// A row that was booked, and cancelled where the file says so.
+/// A row that was taken.
 pub(crate) struct Accepted<'a> {
     pub(crate) row: &'a Row,
-    pub(crate) account: String,
-    /// The token of the last command on it.
-    pub(crate) read_after: String,
+    pub(crate) booker: Booker,
+}
+
+impl Accepted<'_> {
+    /// The id of its booking.
+    pub(crate) fn id(&self) -> String {
+        self.row.line.to_string()
+    }
+
+    /// What its booking costs.
+    pub(crate) fn total_cents(&self) -> i64 {
+        self.row.nights().count() as i64 * self.row.rate_cents
+    }
+
+    /// Whether the hotel charges a card for it.
+    pub(crate) fn is_charged(&self) -> bool {
+        !matches!(self.booker, Booker::Site(_)) && self.total_cents() > 0
+    }
 }
 
 /// Defines the room types.
 pub(crate) async fn room_types(client: &Client, inventory: &Inventory) -> anyhow::Result<()> {
     for (room_type, rooms) in inventory.iter() {
+        let rooms: Vec<String> = (1..=rooms).map(|number| number.to_string()).collect();
         let body = json!({"roomTypeId": room_type, "name": format!("Room type {room_type}"), "rooms": rooms});
-        client.must(Command { path: "/direct-booking/room-types", body: &body, read_after: None, at: None }).await?;
+        must(client, "/direct-booking/room-types", &body).await?;
     }
     Ok(())
 }
 
-/// Opens an account for each agent of the file, and one for those who came without. Answers each account's token.
-pub(crate) async fn accounts(client: &Client, rows: &[Row]) -> anyhow::Result<BTreeMap<String, String>> {
-    let ids: BTreeSet<String> = rows.iter().map(account).collect();
+/// Connects the sites, and allots each the rooms that it is to sell.
+pub(crate) async fn sites(client: &Client, sites: &Sites) -> anyhow::Result<()> {
+    for Site { id, url, allotment } in &sites.all {
+        let body = json!({"siteId": id, "name": format!("Site {id}"), "url": url});
+        must(client, "/channel-manager/sites", &body).await?;
+        for (room_type, rooms) in allotment.iter() {
+            let body = json!({"roomTypeId": room_type, "rooms": rooms});
+            must(client, &format!("/channel-manager/sites/{id}/allot"), &body).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Opens the accounts on which is booked, each with a card. Answers each account's token.
+pub(crate) async fn accounts(client: &Client, rows: &[Row], sites: &Sites) -> anyhow::Result<BTreeMap<String, String>> {
+    let ids: BTreeSet<String> = rows
+        .iter()
+        .filter_map(|row| match sites.booker(row) {
+            Booker::Account(id) => Some(id),
+            Booker::Site(_) | Booker::Guest(_) => None,
+        })
+        .collect();
     stream::iter(ids)
         .map(async |id| {
             let body = json!({
                 "accountId": id, "name": format!("Account {id}"), "email": format!("{id}@example.org"),
                 "address": {"street": "Rua 1", "city": "Faro", "country": "PT"},
             });
-            let path = "/accounts/accounts";
-            let opened = client.must(Command { path, body: &body, read_after: None, at: None }).await?;
-            let path = format!("{path}/{id}/change-card-details");
+            let opened = must(client, "/accounts/accounts", &body).await?;
             let card = json!({"cardToken": format!("tok_{id}")});
-            client.must(Command { path: &path, body: &card, read_after: None, at: None }).await?;
-            Ok((id, token(&opened)?))
+            must(client, &format!("/accounts/accounts/{id}/change-card-details"), &card).await?;
+            Ok((id, opened.read_after.context("no Read-After header in a command's answer")?))
         })
         .buffer_unordered(AT_ONCE)
         .try_collect()
         .await
 }
 
-/// The account that a row is booked on.
-fn account(row: &Row) -> String {
-    match row.agent.as_str() {
-        "NULL" => "without-agent".to_owned(),
-        agent => format!("agent-{agent}"),
-    }
-}
-
-/// Books every row, and cancels those that the file says were cancelled.
+/// Posts every row as a booking: at the site that has sold it, or at the hotel.
 pub(crate) async fn bookings<'a>(
     client: &Client,
     rows: &'a [Row],
+    sites: &Sites,
     accounts: &BTreeMap<String, String>,
     progress: &ProgressBar,
 ) -> anyhow::Result<Posted<'a>> {
-    let mut posted = Posted { accepted: Vec::with_capacity(rows.len()), refused: Vec::new(), commands: 0 };
-    let mut outcomes = stream::iter(rows)
+    let mut posted = Posted { accepted: Vec::with_capacity(rows.len()), refused: Vec::new() };
+    let mut answers = stream::iter(rows)
         .map(async |row| {
-            let account = account(row);
-            let token = accounts.get(&account).context("an account that was not opened")?;
-            book(client, row, account, token).await.with_context(|| format!("line {}", row.line))
+            let booker = sites.booker(row);
+            let answer = book(client, row, &booker, sites, accounts).await;
+            answer.with_context(|| format!("line {}", row.line)).map(|answer| (row, booker, answer))
         })
         .buffer_unordered(AT_ONCE);
-    while let Some(outcome) = outcomes.next().await {
-        match outcome? {
-            Ok(accepted) => {
-                posted.commands += 1 + usize::from(accepted.row.cancelled_at.is_some());
-                posted.accepted.push(accepted);
-            }
-            Err(refused) => {
-                posted.commands += 1;
-                posted.refused.push(refused);
-            }
+    while let Some(answered) = answers.next().await {
+        let (row, booker, answer) = answered?;
+        if answer.status.is_client_error() {
+            posted.refused.push(Refused { line: row.line, reason: reason(&answer) });
+        } else {
+            ensure!(answer.status.is_success(), "line {}: {}: {}", row.line, answer.status, answer.body);
+            posted.accepted.push(Accepted { row, booker });
         }
         progress.inc(1);
     }
     Ok(posted)
 }
 
-async fn book<'a>(
+async fn book(
     client: &Client,
-    row: &'a Row,
-    account: String,
-    account_token: &str,
-) -> anyhow::Result<Result<Accepted<'a>, Refused>> {
+    row: &Row,
+    booker: &Booker,
+    sites: &Sites,
+    accounts: &BTreeMap<String, String>,
+) -> anyhow::Result<Answer> {
     let [adults, children, babies] = row.guests;
-    let body = json!({
-        "bookingId": row.line.to_string(), "accountId": account, "roomTypeId": row.room_type,
+    let mut body = json!({
+        "bookingId": row.line.to_string(), "roomTypeId": row.room_type,
         "checkIn": row.check_in, "checkOut": row.check_out,
         "guests": {"adults": adults, "children": children, "babies": babies},
         "nightlyRate": {"amountMinor": row.rate_cents, "currency": "EUR"},
     });
-    let path = "/direct-booking/bookings";
-    let command = Command { path, body: &body, read_after: Some(account_token), at: Some(row.made_at) };
-    let mut answer = client.post(command).await?;
-    if answer.status.is_client_error() {
-        return Ok(Err(Refused { line: row.line, reason: reason(&answer) }));
+    let mut path = "/direct-booking/bookings".to_owned();
+    let mut read_after = None;
+    match booker {
+        Booker::Site(number) => {
+            let site = sites.all.get(*number).context("a site that does not run")?;
+            path = format!("/channel-manager/sites/{}/receive-booking", site.id);
+            body["reference"] = json!(format!("R-{}", row.line));
+        }
+        Booker::Account(id) => {
+            read_after = Some(accounts.get(id).context("an account that was not opened")?.as_str());
+            body["accountId"] = json!(id);
+        }
+        Booker::Guest(id) => {
+            let (name, email) = (format!("Guest {}", row.line), format!("{id}@example.org"));
+            body["guest"] = json!({"guestId": id, "name": name, "email": email, "cardToken": format!("tok_{id}")});
+        }
     }
-    ensure!(answer.status.is_success(), "{}: {}", answer.status, answer.body);
-    if row.cancelled_at.is_some() {
-        let path = format!("{path}/{}/cancel", row.line);
-        let command = Command { path: &path, body: &json!({}), read_after: None, at: row.cancelled_at };
-        answer = client.must(command).await?;
-    }
-    let mut read_after: ReadAfter = token(&answer)?.parse()?;
-    if row.cancelled_at.is_none() && answer.body["status"] == "PENDING" {
-        // What comes next is that it is paid.
-        read_after.version = read_after.version.next();
-    }
-    Ok(Ok(Accepted { row, account, read_after: read_after.to_string() }))
+    client.post(Command { path: &path, body: &body, read_after, at: Some(row.made_at) }).await
 }
 
-fn token(answer: &Answer) -> anyhow::Result<String> {
-    answer.read_after.clone().context("no Read-After header in a command's answer")
+/// Calls off the bookings that the file says were called off, each where it was made. Answers how many.
+pub(crate) async fn cancellations(
+    client: &Client,
+    accepted: &[Accepted<'_>],
+    progress: &ProgressBar,
+) -> anyhow::Result<usize> {
+    let mut cancelled = stream::iter(accepted.iter().filter(|accepted| accepted.row.cancelled_at.is_some()))
+        .map(async |Accepted { row, booker }| {
+            let collection = match booker {
+                Booker::Site(_) => "/channel-manager/site-bookings",
+                Booker::Account(_) | Booker::Guest(_) => "/direct-booking/bookings",
+            };
+            let path = format!("{collection}/{}/cancel", row.line);
+            let command = Command { path: &path, body: &json!({}), read_after: None, at: row.cancelled_at };
+            client.must(command).await.with_context(|| format!("line {}", row.line))
+        })
+        .buffer_unordered(AT_ONCE);
+    let mut count = 0;
+    while let Some(answer) = cancelled.next().await {
+        answer?;
+        count += 1;
+        progress.inc(1);
+    }
+    Ok(count)
+}
+
+async fn must(client: &Client, path: &str, body: &Value) -> anyhow::Result<Answer> {
+    client.must(Command { path, body, read_after: None, at: None }).await
 }
 
 /// A refusal in one line: the status, and each bad field or else the title.

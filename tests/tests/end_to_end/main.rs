@@ -4,5 +4,6 @@ mod crash;
 mod one_booking;
 mod payments;
 mod poison;
+mod replay;
 mod start_up;
 mod trace;

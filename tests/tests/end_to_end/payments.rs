@@ -1,7 +1,11 @@
 //! Any process is killed in the middle of bookings: each is charged once and confirmed, or cancelled and charged for nothing.
-//! "Once" is what the third party's ledger says, which is on its disk.
+//! The third party fails for a while: bookings are taken all the same, and charged afterwards. "Once" is what the third party's
+//! ledger says, which is on its disk.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context;
 use chrono::{Days, Utc};
@@ -126,5 +130,89 @@ async fn whatever_process_is_killed_each_booking_is_charged_once_or_not_at_all()
     })
     .await;
     std::fs::remove_file(&file)?;
+    Ok(())
+}
+
+/// How many bookings are made while the third party fails.
+const MEANWHILE: usize = 60;
+
+/// For how long the third party fails after it is left alone: not at all, or for a minute (`make soak`).
+fn outage() -> Duration {
+    if std::env::var_os("SOAK").is_some() { Duration::from_secs(60) } else { Duration::ZERO }
+}
+
+async fn behave(processor: &Service, mode: &str) -> anyhow::Result<()> {
+    let request = reqwest::Client::new().put(format!("{}/v1/behaviour", processor.url)).json(&json!({"mode": mode}));
+    request.send().await?.error_for_status()?;
+    Ok(())
+}
+
+/// How many of these bookings are in this state.
+async fn count(pipeline: &Pipeline, status: &str) -> Result<u64, String> {
+    let query = "query($status: BookingStatus!) { bookingsSummary(filter: {status: $status}) { count } }";
+    let seen = pipeline.query(query, &json!({"status": status}), &[]).await.map_err(|error| format!("{error:#}"))?;
+    seen["bookingsSummary"]["count"].as_u64().ok_or_else(|| seen.to_string())
+}
+
+#[tokio::test]
+async fn a_third_party_that_fails_for_a_while_takes_all_payments_afterwards_each_once() -> anyhow::Result<()> {
+    let processor = Service::start("card-processor", &[], "LISTEN", Vec::new())?;
+    let pipeline = Pipeline::start("outage", &[("CARD_PROCESSOR_URL", &processor.url)]).await?;
+    let (opened, token) = pipeline.must("/accounts/accounts", &account("Meir 1"), None).await?;
+    let account = opened["accountId"].as_str().context("no id")?.to_owned();
+    let card = format!("/accounts/accounts/{account}/change-card-details");
+    pipeline.must(&card, &json!({"cardToken": "tok_ada"}), None).await?;
+    let rooms: Vec<String> = (1..=MEANWHILE).map(|number| number.to_string()).collect();
+    let (double, _) =
+        pipeline.must("/direct-booking/room-types", &json!({"name": "Double", "rooms": rooms}), None).await?;
+    let wish = booking(&account, double["roomTypeId"].as_str().context("no id")?);
+
+    // It takes the first ones, and does not say so.
+    behave(&processor, "drop-after-commit").await?;
+    for number in 0..MEANWHILE {
+        if number == MEANWHILE / 3 {
+            eventually("something is charged that nobody knows of", PATIENCE, async || {
+                match ledger(&processor).await {
+                    Ok(done) if done.is_empty() => Err("nothing is charged".to_owned()),
+                    Ok(_) => Ok(Some(())),
+                    Err(error) => Err(format!("{error:#}")),
+                }
+            })
+            .await;
+            behave(&processor, "fail").await?;
+        }
+        let mut wish = wish.clone();
+        wish["bookingId"] = json!(format!("b{number}"));
+        let (booked, _) = pipeline.must("/direct-booking/bookings", &wish, Some(&token)).await?;
+        assert_eq!(booked["status"], "PENDING");
+    }
+    eventually("the third party is left alone", PATIENCE, async || {
+        let log = pipeline.write.process.log();
+        if log.contains("left alone for a while") { Ok(Some(())) } else { Err(log) }
+    })
+    .await;
+    let (start, mut modes) = (Instant::now(), ["hang", "drop-after-commit", "fail"].iter().cycle());
+    while start.elapsed() < outage() {
+        behave(&processor, modes.next().context("no mode")?).await?;
+        // An outage is a time, and no condition.
+        tokio::time::sleep(Duration::from_secs(10)).await;
+    }
+    eventually("all bookings are seen, and none is confirmed", PATIENCE, async || {
+        let (pending, confirmed) = (count(&pipeline, "PENDING").await?, count(&pipeline, "CONFIRMED").await?);
+        assert_eq!(confirmed, 0);
+        if pending == MEANWHILE as u64 { Ok(Some(())) } else { Err(format!("{pending} are pending")) }
+    })
+    .await;
+
+    behave(&processor, "normal").await?;
+    // What was tried again and again is tried again after a minute at most.
+    eventually("all bookings are confirmed", PATIENCE * 3, async || match count(&pipeline, "CONFIRMED").await? {
+        confirmed if confirmed == MEANWHILE as u64 => Ok(Some(())),
+        confirmed => Err(format!("{confirmed} are confirmed")),
+    })
+    .await;
+    let ledger = ledger(&processor).await?;
+    assert_eq!(ledger.len(), MEANWHILE);
+    assert!(ledger.values().all(|done| *done == (1, 0)), "{ledger:?}");
     Ok(())
 }

@@ -28,6 +28,28 @@ pub(crate) enum Permit {
     NotBefore(Instant),
 }
 
+/// Whether it is asked, as metrics name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum State {
+    /// It is.
+    Closed,
+    /// It is to show whether it is well again.
+    HalfOpen,
+    /// It is left alone.
+    Open,
+}
+
+impl State {
+    /// Its name.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::HalfOpen => "half-open",
+            Self::Open => "open",
+        }
+    }
+}
+
 impl Breaker {
     /// It may be asked.
     pub(crate) fn new() -> Self {
@@ -40,6 +62,15 @@ impl Breaker {
             None => Permit::Any,
             Some(until) if now < until => Permit::NotBefore(until),
             Some(_) => Permit::One,
+        }
+    }
+
+    /// Its state now.
+    pub(crate) fn state(&self, now: Instant) -> State {
+        match self.permit(now) {
+            Permit::Any => State::Closed,
+            Permit::One => State::HalfOpen,
+            Permit::NotBefore(_) => State::Open,
         }
     }
 
@@ -79,6 +110,7 @@ mod tests {
         assert_eq!(breaker.failed(start), Some(FIRST));
         assert_eq!(breaker.failed(start), None, "one that was under way");
         assert_eq!(breaker.permit(start), Permit::NotBefore(start + FIRST));
+        assert_eq!((breaker.state(start), breaker.state(start + FIRST)), (State::Open, State::HalfOpen));
         let later = start + FIRST;
         assert_eq!(breaker.permit(later), Permit::One);
         assert_eq!(breaker.failed(later), Some(FIRST * 2));

@@ -3,4 +3,5 @@
 
 pub(crate) mod breaker;
 pub(crate) mod http;
+pub(crate) mod metrics;
 pub(crate) mod retry;

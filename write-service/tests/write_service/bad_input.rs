@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::fixture::{Answer, Hotel, account, booking, by_guest, day, details, rate_plan, site, sold, tariff};
 
 /// A command's path, with a body that it takes.
-type Command = (&'static str, fn() -> Value);
+pub(crate) type Command = (&'static str, fn() -> Value);
 
 /// Every command.
 pub(crate) const COMMANDS: &[Command] = &[

@@ -528,3 +528,35 @@ async fn a_site_is_reached_over_http_and_its_address_holds_no_password() {
         assert_eq!(refused.pointers(), ["/reference"], "{reference}");
     }
 }
+
+#[tokio::test]
+async fn each_sites_queue_and_breaker_are_seen_at_metrics() {
+    let mut place = Place::open("site metrics", 2).await;
+    place.connect("good", 1).await;
+    place.connect("dead", 1).await;
+    place.behave("dead", json!({"mode": "fail"})).await;
+    // Whatever it was told before, it is to be told more.
+    place.allot("dead", 2).await;
+    let of = |name: &str, site: &str, more: &str| {
+        format!("third_party_{name}{{context=\"channel-manager\",third_party=\"{site}\"{more}}}")
+    };
+    let breaker = |site: &str, state: &str| of("breaker_state", site, &format!(",state=\"{state}\""));
+    let attempts = |site: &str, outcome: &str| of("attempts_total", site, &format!(",outcome=\"{outcome}\""));
+    let service = &place.hotel.service;
+    service.metric_is(&breaker("dead", "open"), |is| is == 1.0).await;
+    service.metric_is(&of("waiting", "dead", ""), |waiting| waiting > 0.0).await;
+    service.metric_is(&of("oldest_waiting_seconds", "dead", ""), |age| age > 1.0).await;
+    service.metric_is(&of("waiting", "good", ""), |waiting| waiting == 0.0).await;
+    assert_eq!(service.metric(&breaker("good", "closed")).await, Some(1.0));
+    assert!(service.metric(&attempts("dead", "unknown")).await.unwrap() >= 5.0);
+    assert!(service.metric(&attempts("good", "done")).await.unwrap() >= 1.0);
+
+    place.behave("dead", json!({"mode": "normal"})).await;
+    place.relay().await;
+    place.is_right("dead").await;
+    service.metric_is(&of("waiting", "dead", ""), |waiting| waiting == 0.0).await;
+    service.metric_is(&of("oldest_waiting_seconds", "dead", ""), |age| age == 0.0).await;
+    service.metric_is(&breaker("dead", "closed"), |is| is == 1.0).await;
+    let text = String::from_utf8(service.get("/metrics").await.bytes).unwrap();
+    assert!(!text.contains("s3cret"), "a site's address is in it");
+}

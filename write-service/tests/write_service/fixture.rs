@@ -140,6 +140,22 @@ impl Service {
         self.send(self.request("GET", path)).await
     }
 
+    /// The value of a metric at `/metrics`, by its name and labels; none where it is not there.
+    pub(crate) async fn metric(&self, series: &str) -> Option<f64> {
+        let text = String::from_utf8(self.get("/metrics").await.expect(200).bytes).unwrap();
+        let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        value.map(|value| value.parse().unwrap())
+    }
+
+    /// Waits until a metric has such a value.
+    pub(crate) async fn metric_is(&self, series: &str, holds: impl Fn(f64) -> bool) {
+        eventually(series, DEADLINE, async || match self.metric(series).await {
+            Some(value) if holds(value) => Ok(Some(())),
+            other => Err(format!("{other:?}")),
+        })
+        .await;
+    }
+
     /// The report of `/readyz`, once it says what is awaited.
     pub(crate) async fn report_when(&self, awaited: &str, holds: impl Fn(&Report) -> bool) {
         eventually(awaited, DEADLINE, async || {

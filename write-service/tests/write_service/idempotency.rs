@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures::future::join_all;
-use serde_json::{Value, json};
+use serde_json::json;
 use servers::eventually;
 use write_service::Settings;
 
@@ -237,54 +237,6 @@ async fn a_client_that_hangs_up_leaves_nothing_in_flight() {
     .await;
     assert_eq!(answer.body["version"], 2);
     assert_eq!(hotel.number("select version from direct_booking.booking").await, 2);
-}
-
-/// What the tables hold, but for what is another with every run: ids of events and commands, and times.
-async fn state(hotel: &Hotel) -> Vec<String> {
-    let sql = "
-        select 'account ' || account::text from accounts.account
-        union all select 'room type ' || room_type::text from direct_booking.room_type
-        union all select 'night ' || room_night::text from direct_booking.room_night
-        union all select 'booking ' || (to_jsonb(booking) - '{made_at,cancelled_at,expires_at,cause_id,correlation_id,traceparent}'::text[])::text from direct_booking.booking
-        union all select concat_ws(' ', aggregatetype, aggregateid, type, aggregateversion,
-            payload::jsonb - 'madeAt' - 'cancelledAt') from accounts.outbox
-        union all select concat_ws(' ', aggregatetype, aggregateid, type, aggregateversion,
-            payload::jsonb - 'madeAt' - 'cancelledAt') from direct_booking.outbox
-        order by 1";
-    hotel.admin.query(sql, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
-}
-
-#[tokio::test]
-async fn a_client_that_sends_each_command_three_times_leaves_what_one_leaves_that_sends_it_once() {
-    let commands: Vec<(String, Value, u16)> = [
-        (ACCOUNTS, account("eve"), 201),
-        ("/accounts/accounts/eve/change-details", details("Brugge"), 200),
-        ("/direct-booking/room-types/double/add-rooms", json!({"rooms": ["99"]}), 200),
-        (BOOKINGS, booking("b1", 1, 3), 202),
-        (BOOKINGS, booking("b2", 2, 1), 202),
-        (BOOKINGS, booking("b3", 2, 1), 409),
-        (BOOKINGS, booking("b4", 3, -1), 422),
-        ("/direct-booking/bookings/b1/cancel", json!({}), 200),
-        ("/direct-booking/bookings/b1/cancel", json!({}), 409),
-        (BOOKINGS, booking("b3", 2, 1), 202),
-        ("/accounts/accounts/eve/close", json!({}), 200),
-        ("/accounts/accounts/eve/close", json!({}), 409),
-    ]
-    .map(|(path, body, status)| (path.to_owned(), body, status))
-    .into();
-    let (once, thrice) = tokio::join!(Hotel::open_for_bookings("once", 1), Hotel::open_for_bookings("three times", 1));
-    for (at, (path, body, status)) in commands.iter().enumerate() {
-        once.service.post_as(&at.to_string(), path, body).await.expect(*status);
-        let first = thrice.service.post_as(&at.to_string(), path, body).await.expect(*status);
-        for _ in 0..2 {
-            assert_same(&first, &thrice.service.post_as(&at.to_string(), path, body).await);
-        }
-    }
-    // Late ones too: after all that came later.
-    for (at, (path, body, status)) in commands.iter().enumerate() {
-        assert!(is_replayed(&thrice.service.post_as(&at.to_string(), path, body).await.expect(*status)));
-    }
-    assert_eq!(state(&once).await, state(&thrice).await);
 }
 
 #[tokio::test]

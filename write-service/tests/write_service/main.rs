@@ -26,6 +26,7 @@ mod prefer;
 mod rate_plans;
 mod read_after;
 mod readers;
+mod repetition;
 mod republish;
 mod startup;
 mod stays;

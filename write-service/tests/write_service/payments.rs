@@ -154,6 +154,44 @@ async fn a_third_party_that_fails_hangs_up_or_is_slow_charges_each_booking_once(
 }
 
 #[tokio::test]
+async fn the_queue_of_payments_and_its_breaker_are_seen_at_metrics() {
+    let place = Place::open("queue metrics").await;
+    let service = &place.hotel.service;
+    let of = |name: &str, more: &str| {
+        format!("third_party_{name}{{context=\"payments\",third_party=\"card-processor\"{more}}}")
+    };
+    let breaker = |state: &str| of("breaker_state", &format!(",state=\"{state}\""));
+    let attempts = |outcome: &str| of("attempts_total", &format!(",outcome=\"{outcome}\""));
+    service.metric_is(&of("waiting", ""), |waiting| waiting == 0.0).await;
+    service.metric_is(&breaker("closed"), |is| is == 1.0).await;
+    place.open_account().await;
+    place.name_card("tok_ada").await.expect(200);
+
+    place.behave(json!({"mode": "fail"})).await;
+    for n in 0..8 {
+        place.book(&format!("b{n}")).await;
+    }
+    place.relay().await;
+    service.metric_is(&of("waiting", ""), |waiting| waiting == 8.0).await;
+    service.metric_is(&breaker("open"), |is| is == 1.0).await;
+    assert!(service.metric(&attempts("unknown")).await.unwrap() >= 5.0);
+    service.metric_is(&of("oldest_waiting_seconds", ""), |age| age > 1.0).await;
+
+    place.behave(json!({"mode": "normal"})).await;
+    for n in 0..8 {
+        place.booking_is(&format!("b{n}"), "CONFIRMED").await;
+    }
+    service.metric_is(&of("waiting", ""), |waiting| waiting == 0.0).await;
+    service.metric_is(&of("oldest_waiting_seconds", ""), |age| age == 0.0).await;
+    service.metric_is(&breaker("closed"), |is| is == 1.0).await;
+    service.metric_is(&breaker("open"), |is| is == 0.0).await;
+    assert_eq!(service.metric(&attempts("done")).await, Some(8.0));
+    // Whose card it is, and which, is nobody's business here.
+    let text = String::from_utf8(service.get("/metrics").await.bytes).unwrap();
+    assert!(!text.contains("ada"), "{text}");
+}
+
+#[tokio::test]
 async fn events_that_come_twice_change_nothing() {
     let place = Place::open("twice").await;
     place.open_account().await;

@@ -200,7 +200,7 @@ CREATE TABLE view.event (
 );
 
 CREATE INDEX event_by_correlation ON view.event (correlation_id, recorded_at, id);
-CREATE INDEX event_by_subject ON view.event (topic, subject, version, id);
+CREATE INDEX event_by_subject ON view.event (subject, recorded_at, id);
 CREATE INDEX event_by_recorded_at ON view.event (recorded_at, id);
 
 COMMENT ON TABLE view.account IS 'Account holders, as Accounts last told it.';

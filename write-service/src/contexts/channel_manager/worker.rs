@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use super::{
-    notices::{self, Taken},
+    notices::{self, Taken, Waiting},
     site_api::{SiteApi, Verdict},
     store::allotments,
 };
@@ -22,8 +22,9 @@ use crate::{
     context::Workshop,
     database,
     third_party::{
-        breaker::{Breaker, Permit},
+        breaker::{Breaker, Permit, State},
         http::Unknown,
+        metrics::{self, Attempt, Queue, QueueMeters},
         retry::wait,
     },
 };
@@ -38,7 +39,7 @@ const TEND_EVERY: Duration = Duration::from_secs(10);
 
 /// Works until the token is cancelled, and then to the end of what is under way.
 pub(super) async fn run(workshop: Workshop, shutdown: CancellationToken) {
-    let Workshop { pool, applied, .. } = workshop;
+    let Workshop { pool, applied, meters, .. } = workshop;
     let api = match SiteApi::new() {
         Ok(api) => api,
         Err(error) => {
@@ -48,7 +49,7 @@ pub(super) async fn run(workshop: Workshop, shutdown: CancellationToken) {
     };
     let mut bell = applied.bell();
     let mut lanes = Lanes::default();
-    let mut tended: Option<Instant> = None;
+    let (mut tended, mut shown): (Option<Instant>, Option<Instant>) = (None, None);
     loop {
         bell.listen();
         if tended.is_none_or(|at| at.elapsed() >= TEND_EVERY) {
@@ -57,7 +58,11 @@ pub(super) async fn run(workshop: Workshop, shutdown: CancellationToken) {
                 .await
                 .unwrap_or_else(|error| tracing::warn!(%error, "the nights of the sites cannot be seen to"));
         }
-        let worked = work(&pool, &api, &mut lanes).await;
+        if shown.is_none_or(|at| at.elapsed() >= metrics::LOOK_EVERY) {
+            shown = Some(Instant::now());
+            show(&pool, &lanes, &meters).await;
+        }
+        let worked = work(&pool, &api, &mut lanes, &meters).await;
         worked.unwrap_or_else(|error| tracing::warn!(%error, "the queue to the sites cannot be worked on"));
         tokio::select! {
             () = shutdown.cancelled() => break,
@@ -75,12 +80,19 @@ async fn tend(pool: &Pool) -> Result<(), database::Error> {
     notices::forget(pool).await
 }
 
+async fn show(pool: &Pool, lanes: &Lanes, meters: &QueueMeters) {
+    match notices::waiting(pool).await {
+        Ok(waiting) => meters.show(waiting.into_iter().map(|waiting| lanes.queue(waiting)).collect()),
+        Err(error) => tracing::debug!(%error, "it cannot be seen how much waits for the sites"),
+    }
+}
+
 /// Begins whatever there is room for.
-async fn work(pool: &Pool, api: &SiteApi, lanes: &mut Lanes) -> Result<(), database::Error> {
+async fn work(pool: &Pool, api: &SiteApi, lanes: &mut Lanes, meters: &QueueMeters) -> Result<(), database::Error> {
     for site_id in notices::due_sites(pool, &lanes.full()).await? {
         while lanes.room(&site_id) > 0 {
             let Some(taken) = notices::take(pool, &site_id).await? else { break };
-            lanes.begin(taken, pool, api);
+            lanes.begin(taken, pool, api, meters);
         }
     }
     Ok(())
@@ -113,9 +125,16 @@ impl Lanes {
         known.filter(|site_id| self.room(site_id) == 0).collect()
     }
 
-    fn begin(&mut self, taken: Taken, pool: &Pool, api: &SiteApi) {
-        let (site_id, pool, api) = (taken.site_id.clone(), pool.clone(), api.clone());
-        let task = self.tasks.spawn(async move { tell(&pool, &api, &taken).await });
+    /// A site's queue, as metrics show it.
+    fn queue(&self, waiting: Waiting) -> Queue {
+        let Waiting { site_id, count, since } = waiting;
+        let breaker = self.breakers.get(&site_id).map_or(State::Closed, |breaker| breaker.state(Instant::now()));
+        Queue { third_party: site_id, waiting: count, since, breaker }
+    }
+
+    fn begin(&mut self, taken: Taken, pool: &Pool, api: &SiteApi, meters: &QueueMeters) {
+        let (site_id, pool, api, meters) = (taken.site_id.clone(), pool.clone(), api.clone(), meters.clone());
+        let task = self.tasks.spawn(async move { tell(&pool, &api, &taken, &meters).await });
         self.sites.insert(task.id(), site_id);
     }
 
@@ -150,13 +169,17 @@ impl Lanes {
 }
 
 /// Tells a site what was taken, and writes down what came of it. Gives whether there was an answer, if it was spoken to at all.
-async fn tell(pool: &Pool, api: &SiteApi, taken: &Taken) -> Option<Result<(), Unknown>> {
+async fn tell(pool: &Pool, api: &SiteApi, taken: &Taken, meters: &QueueMeters) -> Option<Result<(), Unknown>> {
     let (answer, written) = match notices::look_up(pool, taken).await {
         Err(error) => (None, Err(error)),
         Ok((_, None, said)) => (None, notices::settle(pool, taken, &said, None).await),
         Ok((url, Some(saying), said)) => match api.tell(&url, &saying).await {
-            Ok(Verdict::Told) => (Some(Ok(())), notices::settle(pool, taken, &said, None).await),
+            Ok(Verdict::Told) => {
+                meters.attempted(&taken.site_id, Attempt::Done);
+                (Some(Ok(())), notices::settle(pool, taken, &said, None).await)
+            }
             Ok(Verdict::Refused(status)) => {
+                meters.attempted(&taken.site_id, Attempt::Refused);
                 tracing::error!(
                     %taken, %status,
                     "the site refuses for good what it is told: see to it there; then it is told again when the rooms are allotted \
@@ -166,6 +189,7 @@ async fn tell(pool: &Pool, api: &SiteApi, taken: &Taken) -> Option<Result<(), Un
                 (Some(Ok(())), notices::settle(pool, taken, &said, Some(&reason)).await)
             }
             Err(unknown) => {
+                meters.attempted(&taken.site_id, Attempt::Unknown);
                 tracing::debug!(%taken, tries = taken.tries, reason = %unknown, "nobody knows whether it was heard: said again later");
                 let written = notices::put_off(pool, taken, &said, wait(taken.tries), &unknown.0).await;
                 (Some(Err(unknown)), written)

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use contracts::money::{Currency, Money};
 use deadpool_postgres::Pool;
 use inbox::Unapplied;
@@ -38,8 +38,19 @@ const PUT_OFF: &str = "update payments.operation
     set due_at = clock_timestamp() + make_interval(secs => $2::float8), last_error = $3
     where key = $1 and outcome is null";
 
+// What is asked for is recorded with the payment's change.
+const WAITING: &str = "select count(*), min(payment.changed_at)
+    from payments.operation join payments.payment using (booking_id) where outcome is null";
+
 const CONCLUDE: &str =
     "update payments.operation set outcome = $2, last_error = null where key = $1 and outcome is null";
+
+/// How many operations have no definite outcome, and since when the oldest has none.
+pub(super) async fn waiting(pool: &Pool) -> Result<(i64, Option<DateTime<Utc>>), database::Error> {
+    let client = pool.get().await?;
+    let row = client.query_one(&client.prepare_cached(WAITING).await?, &[]).await?;
+    Ok((row.try_get(0)?, row.try_get(1)?))
+}
 
 /// A question that was taken, and how often it has been asked with this time.
 #[derive(Clone, Debug)]

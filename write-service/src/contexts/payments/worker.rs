@@ -7,6 +7,7 @@ use telemetry::CancellationToken;
 use tokio::{task::JoinSet, time::sleep};
 
 use super::{
+    domain::Outcome,
     operations::{self, Error, Taken},
     processor::Processor,
 };
@@ -15,6 +16,7 @@ use crate::{
     third_party::{
         breaker::{Breaker, Permit},
         http::Unknown,
+        metrics::{self, Attempt, Queue, QueueMeters},
         retry::wait,
     },
 };
@@ -23,10 +25,12 @@ use crate::{
 const AT_ONCE: usize = 8;
 /// How often it is looked for what is due, when nothing rings: another process may have written it.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// The third party's name in metrics.
+const CARD_PROCESSOR: &str = "card-processor";
 
 /// Works until the token is cancelled, and then to the end of what is under way.
 pub(super) async fn run(workshop: Workshop, shutdown: CancellationToken) {
-    let Workshop { pool, applied, surroundings } = workshop;
+    let Workshop { pool, applied, surroundings, meters } = workshop;
     let processor = match Processor::at(&surroundings.card_processor) {
         Ok(processor) => processor,
         Err(error) => {
@@ -36,8 +40,13 @@ pub(super) async fn run(workshop: Workshop, shutdown: CancellationToken) {
     };
     let mut bell = applied.bell();
     let mut breaker = Breaker::new();
+    let mut shown: Option<Instant> = None;
     let mut under_way: JoinSet<Result<(), Unknown>> = JoinSet::new();
     loop {
+        if shown.is_none_or(|at| at.elapsed() >= metrics::LOOK_EVERY) {
+            shown = Some(Instant::now());
+            show(&pool, &breaker, &meters).await;
+        }
         let room = match breaker.permit(Instant::now()) {
             Permit::Any => AT_ONCE.saturating_sub(under_way.len()),
             Permit::One => 1_usize.saturating_sub(under_way.len()),
@@ -49,7 +58,7 @@ pub(super) async fn run(workshop: Workshop, shutdown: CancellationToken) {
             Vec::new()
         });
         for taken in taken {
-            under_way.spawn(answer(pool.clone(), processor.clone(), taken));
+            under_way.spawn(answer(pool.clone(), processor.clone(), taken, meters.clone()));
         }
         tokio::select! {
             () = shutdown.cancelled() => break,
@@ -67,6 +76,16 @@ async fn work(pool: &Pool, room: usize) -> Result<Vec<Taken>, Error> {
     if room == 0 { Ok(Vec::new()) } else { operations::take(pool, room).await }
 }
 
+async fn show(pool: &Pool, breaker: &Breaker, meters: &QueueMeters) {
+    match operations::waiting(pool).await {
+        Ok((waiting, since)) => {
+            let (third_party, breaker) = (CARD_PROCESSOR.to_owned(), breaker.state(Instant::now()));
+            meters.show(vec![Queue { third_party, waiting, since, breaker }]);
+        }
+        Err(error) => tracing::debug!(%error, "it cannot be seen how many payments wait"),
+    }
+}
+
 fn heard(breaker: &mut Breaker, answer: Result<(), Unknown>) {
     match answer {
         Ok(()) if breaker.answered() => tracing::info!("the third party that charges cards answers again"),
@@ -80,9 +99,15 @@ fn heard(breaker: &mut Breaker, answer: Result<(), Unknown>) {
 }
 
 /// Asks, and writes down what came of it. Gives whether there was an answer.
-async fn answer(pool: Pool, processor: Processor, taken: Taken) -> Result<(), Unknown> {
+async fn answer(pool: Pool, processor: Processor, taken: Taken, meters: QueueMeters) -> Result<(), Unknown> {
     let Taken { question, tries } = taken;
     let answer = processor.ask(&question).await;
+    let attempt = match &answer {
+        Ok(Outcome::Done) => Attempt::Done,
+        Ok(Outcome::Declined(_)) => Attempt::Refused,
+        Err(_) => Attempt::Unknown,
+    };
+    meters.attempted(CARD_PROCESSOR, attempt);
     let written = match &answer {
         Ok(outcome) => operations::conclude(&pool, &question, outcome.clone()).await,
         Err(unknown) => {

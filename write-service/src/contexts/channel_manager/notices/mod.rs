@@ -14,7 +14,7 @@ use chrono::NaiveDate;
 use contracts::id::SiteId;
 use deadpool_postgres::GenericClient;
 
-pub(crate) use queue::{Taken, due_sites, forget, put_off, settle, take};
+pub(crate) use queue::{Taken, Waiting, due_sites, forget, put_off, settle, take, waiting};
 pub(crate) use saying::{NightSaid, Saying, look_up};
 
 use super::domain::site_booking::SiteBooking;
@@ -37,14 +37,16 @@ const NIGHTS: &str = "insert into channel_manager.notice as notice (site_id, kin
     group by allotment.site_id, allotment.room_type_id, night
     order by allotment.site_id, allotment.room_type_id, night
     on conflict (site_id, kind, subject, night) do update
-        set revision = notice.revision + 1, due_at = clock_timestamp(), tries = 0";
+        set revision = notice.revision + 1, due_at = clock_timestamp(), tries = 0,
+            waiting_since = case when notice.settled < notice.revision then notice.waiting_since else clock_timestamp() end";
 
 const BOOKINGS: &str = "insert into channel_manager.notice as notice (site_id, kind, subject, night, revision)
     select site_id, 'booking', booking_id, night, version
     from unnest($1::text[], $2::text[], $3::date[], $4::bigint[]) as told (site_id, booking_id, night, version)
     order by site_id, booking_id
     on conflict (site_id, kind, subject, night) do update
-        set revision = excluded.revision, due_at = clock_timestamp(), tries = 0
+        set revision = excluded.revision, due_at = clock_timestamp(), tries = 0,
+            waiting_since = case when notice.settled < notice.revision then notice.waiting_since else clock_timestamp() end
     where notice.revision < excluded.revision";
 
 /// Nights of a type of room.

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use deadpool_postgres::Pool;
 
 use super::saying::Said;
@@ -61,6 +61,12 @@ const PUT_OFF: &str = "with said as (
     from said
     where site_id = $1 and kind = $2 and subject = $3 and notice.night = said.night and notice.revision = said.revision";
 
+const WAITING: &str = "select site_id, count(waiting_since), min(waiting_since)
+    from channel_manager.site
+        left join (select site_id, waiting_since from channel_manager.notice where settled < revision) as waiting
+            using (site_id)
+    group by site_id";
+
 const FORGET: &str = "delete from channel_manager.notice where (site_id, kind, subject, night) in (
         select site_id, kind, subject, night from channel_manager.notice
         where kind = 'night' and night < (clock_timestamp() at time zone 'utc')::date
@@ -78,6 +84,16 @@ pub(crate) struct Taken {
     pub(crate) tries: u32,
 }
 
+/// What waits for a site.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Waiting {
+    pub(crate) site_id: String,
+    /// So many notices.
+    pub(crate) count: i64,
+    /// Since when the oldest waits.
+    pub(crate) since: Option<DateTime<Utc>>,
+}
+
 /// As logs name it.
 impl fmt::Display for Taken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -90,6 +106,15 @@ pub(crate) async fn due_sites(pool: &Pool, except: &[&str]) -> Result<Vec<String
     let client = pool.get().await?;
     let rows = client.query(&client.prepare_cached(DUE_SITES).await?, &[&except]).await?;
     Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
+}
+
+/// What waits for each site, also where that is nothing.
+pub(crate) async fn waiting(pool: &Pool) -> Result<Vec<Waiting>, database::Error> {
+    let client = pool.get().await?;
+    let rows = client.query(&client.prepare_cached(WAITING).await?, &[]).await?;
+    rows.iter()
+        .map(|row| Ok(Waiting { site_id: row.try_get(0)?, count: row.try_get(1)?, since: row.try_get(2)? }))
+        .collect()
 }
 
 /// Takes what a site is to be told at once, if anything is due.
