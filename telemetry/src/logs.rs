@@ -81,14 +81,18 @@ pub fn init(service: &'static str, args: &LogArgs) -> Result<Guard, Box<dyn std:
         "json" => lines.json().boxed(),
         _ => lines.with_target(false).boxed(),
     };
-    // Spans are made for the trace whatever is logged, but not those of libraries, nor at debug level.
+    // Spans are made for the trace whatever is logged, but not those of libraries. Those at debug level only tell where time
+    // goes: they are made where somebody will see them.
+    let is_seen = args.otlp_endpoint().is_some();
     let spans = tracing_opentelemetry::layer()
         .with_tracer(provider.tracer(service))
         .with_location(false)
         .with_threads(false)
         .with_tracked_inactivity(false)
-        .with_filter(tracing_subscriber::filter::filter_fn(|metadata| {
-            metadata.is_span() && *metadata.level() <= LevelFilter::INFO
+        .with_filter(tracing_subscriber::filter::filter_fn(move |metadata| {
+            let level = *metadata.level();
+            let is_ours = metadata.fields().field("otel.name").is_some();
+            metadata.is_span() && (level <= LevelFilter::INFO || is_seen && is_ours && level <= LevelFilter::DEBUG)
         }));
     // A second call in one process, as in tests, keeps what the first has set up.
     let _ = tracing_subscriber::registry().with(lines.with_filter(filter)).with(spans).try_init();

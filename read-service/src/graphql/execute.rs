@@ -127,7 +127,7 @@ impl Shared {
             Err(error) => return refused(error),
         };
         // By the conventions for GraphQL spans, without the document: its literals may be personal.
-        let span = tracing::info_span!(
+        let span = tracing::debug_span!(
             "graphql",
             otel.name = %operation.ty,
             otel.status_code = tracing::field::Empty,

@@ -4,7 +4,7 @@
 //! element its length and its bytes (`record_send` and `array_send` in PostgreSQL's source). Nothing is trusted: what is not as
 //! it should be is an error.
 
-use chrono::{DateTime, Days, NaiveDate, Utc};
+use chrono::{DateTime, Datelike, Days, NaiveDate, Timelike, Utc};
 
 use super::{
     model::Leaf,
@@ -154,8 +154,19 @@ fn leaf(kind: Leaf, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
         Leaf::Id | Leaf::Text | Leaf::Enum(_) => text(utf8(bytes)?, out),
         Leaf::Int => number(i32::from_be_bytes(sized(bytes)?).into(), out),
         Leaf::Long => number(i64::from_be_bytes(sized(bytes)?), out),
-        Leaf::Date => quoted(day(bytes)?, out),
-        Leaf::Instant => quoted(instant(bytes)?.format("%Y-%m-%dT%H:%M:%S%.fZ"), out),
+        Leaf::Date => {
+            out.push(b'"');
+            date(day(bytes)?, out);
+            out.push(b'"');
+        }
+        Leaf::Instant => {
+            let instant = instant(bytes)?;
+            out.push(b'"');
+            date(instant.date_naive(), out);
+            out.push(b'T');
+            time(&instant, out);
+            out.extend_from_slice(b"Z\"");
+        }
     }
     Ok(())
 }
@@ -245,9 +256,36 @@ pub(super) fn text(text: &str, out: &mut Vec<u8>) {
     let _ = serde_json::to_writer(out, text);
 }
 
-fn quoted(value: impl std::fmt::Display, out: &mut Vec<u8>) {
-    use std::io::Write;
-    let _ = write!(out, "\"{value}\"");
+/// `2026-11-21`
+fn date(day: NaiveDate, out: &mut Vec<u8>) {
+    // PostgreSQL knows later years; the views do not.
+    digits(day.year().unsigned_abs(), 4, out);
+    out.push(b'-');
+    digits(day.month(), 2, out);
+    out.push(b'-');
+    digits(day.day(), 2, out);
+}
+
+/// `09:30:00`, and the microseconds if there are any.
+fn time(instant: &DateTime<Utc>, out: &mut Vec<u8>) {
+    digits(instant.hour(), 2, out);
+    out.push(b':');
+    digits(instant.minute(), 2, out);
+    out.push(b':');
+    digits(instant.second(), 2, out);
+    let micros = instant.timestamp_subsec_micros();
+    if micros > 0 {
+        out.push(b'.');
+        digits(micros, 6, out);
+    }
+}
+
+/// A number in so many digits.
+fn digits(number: u32, count: u32, out: &mut Vec<u8>) {
+    for place in (0..count).rev() {
+        let digit = number / 10_u32.pow(place) % 10;
+        out.push(b'0' + u8::try_from(digit).unwrap_or_default());
+    }
 }
 
 fn number(number: i64, out: &mut Vec<u8>) {

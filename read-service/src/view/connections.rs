@@ -105,7 +105,7 @@ impl Connections {
 
     /// Runs one statement.
     pub(crate) async fn query(&self, sql: &Sql, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Error> {
-        let span = tracing::info_span!(
+        let span = tracing::debug_span!(
             "statement",
             otel.name = sql.summary,
             otel.kind = "client",
