@@ -2,7 +2,8 @@
 
 use async_graphql::{ID, SimpleObject};
 use chrono::{DateTime, Utc};
-use tokio_postgres::types::Type;
+use contracts::direct_booking;
+use tokio_postgres::types::{Json, Type};
 
 use super::scalars::Long;
 use crate::view::{self, Columns, Connections, Sql};
@@ -16,12 +17,27 @@ pub(crate) struct RoomType {
     version: Long,
     /// What guests are told it is.
     name: String,
-    /// The numbers of its rooms, in the order in which they were added.
-    rooms: Vec<String>,
+    /// Its rooms, in the order in which they were added.
+    rooms: Vec<Room>,
     /// When this version was recorded by its context.
     changed_at: DateTime<Utc>,
     /// When this version arrived in this view.
     applied_at: DateTime<Utc>,
+}
+
+/// A room.
+#[derive(Clone, Debug, SimpleObject)]
+pub(crate) struct Room {
+    /// Its number.
+    number: String,
+    /// Whether a guest is promised to reach it without steps.
+    step_free: bool,
+}
+
+impl From<direct_booking::Room> for Room {
+    fn from(direct_booking::Room { number, step_free }: direct_booking::Room) -> Self {
+        Self { number, step_free }
+    }
 }
 
 /// The columns that [`RoomType::read`] takes, of a `view.room_type` that is called `r`.
@@ -35,7 +51,7 @@ impl RoomType {
             id: ID(columns.take()?),
             version: Long(columns.take()?),
             name: columns.take()?,
-            rooms: columns.take()?,
+            rooms: columns.take::<Json<Vec<direct_booking::Room>>>()?.0.into_iter().map(Room::from).collect(),
             changed_at: columns.take()?,
             applied_at: columns.take()?,
         })

@@ -2,12 +2,12 @@
 
 use contracts::{
     Topic,
-    direct_booking::{self, RoomTypeDocument},
+    direct_booking::{self, Room, RoomTypeDocument},
     envelope::AggregateVersion,
 };
 use deadpool_postgres::Transaction;
 use inbox::{Delivery, Handler, Unapplied, Undecodable};
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{Json, Type};
 
 use super::{Change, Document, Keys, latest, read, text};
 
@@ -18,7 +18,7 @@ pub struct RoomTypes;
 #[derive(Clone, Debug, PartialEq)]
 pub struct RoomTypeRow {
     name: String,
-    rooms: Vec<String>,
+    rooms: Vec<Room>,
 }
 
 impl Document for RoomTypeDocument {
@@ -29,17 +29,15 @@ impl Document for RoomTypeDocument {
     }
 
     fn into_row(self) -> Result<RoomTypeRow, Undecodable> {
-        let rooms = self.rooms.into_iter().map(|room| text("rooms", room)).collect::<Result<_, _>>()?;
+        let room = |room: Room| Ok(Room { number: text("rooms", room.number)?, ..room });
+        let rooms = self.rooms.into_iter().map(room).collect::<Result<_, _>>()?;
         Ok(RoomTypeRow { name: text("name", self.name)?, rooms })
     }
 }
 
-// An array of arrays cannot be taken apart by rows, so each list of rooms travels as JSON.
 const UPSERT: &str = "
 INSERT INTO view.room_type AS held (id, version, erased, changed_at, applied_at, name, rooms)
-SELECT id, version, erased, changed_at, clock_timestamp(), name,
-    CASE WHEN NOT erased THEN ARRAY(
-        SELECT room FROM jsonb_array_elements_text(rooms) WITH ORDINALITY AS listed (room, place) ORDER BY place) END
+SELECT id, version, erased, changed_at, clock_timestamp(), name, rooms
 FROM unnest($1, $2, $3, $4, $5, $6) AS given (id, version, erased, changed_at, name, rooms)
 ON CONFLICT (id) DO UPDATE SET
     (version, erased, changed_at, applied_at, name, rooms) =
@@ -66,7 +64,7 @@ impl Handler for RoomTypes {
         let keys = Keys::of(&changes);
         let rows = || changes.iter().map(|change| change.row.as_ref());
         let names: Vec<_> = rows().map(|row| row.map(|row| &row.name)).collect();
-        let rooms: Vec<_> = rows().map(|row| row.map(|row| serde_json::Value::from(row.rooms.clone()))).collect();
+        let rooms: Vec<_> = rows().map(|row| row.map(|row| Json(&row.rooms))).collect();
         transaction
             .execute_typed(UPSERT, &keys.and(&[(&names, Type::TEXT_ARRAY), (&rooms, Type::JSONB_ARRAY)]))
             .await?;

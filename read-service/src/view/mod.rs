@@ -48,11 +48,13 @@ pub enum View {
 }
 
 impl View {
-    /// The view that is filled from this topic of the contracts.
+    /// The view that is filled from this topic of the contracts. It knows a topic's older versions too, since an aggregate's
+    /// versions are the same in each: a client may have its token from before.
     pub fn of_topic(topic: &str) -> Option<Self> {
         [
             (accounts::ACCOUNT, Self::Account),
             (direct_booking::ROOM_TYPE, Self::RoomType),
+            (direct_booking::v1::ROOM_TYPE, Self::RoomType),
             (direct_booking::BOOKING, Self::Booking),
         ]
         .into_iter()

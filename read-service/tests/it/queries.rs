@@ -16,7 +16,7 @@ async fn each_type_is_answered_with_all_its_fields() {
         .data(
             r#"{
               account(id: "a1") { id version status name address { street postalCode city country } email changedAt }
-              roomType(id: "double") { id version name rooms changedAt }
+              roomType(id: "double") { id version name rooms { number stepFree } changedAt }
               booking(id: "7") {
                 id version status accountId roomTypeId checkIn checkOut guests { adults children babies }
                 nightlyRate { amountMinor currency } total { amountMinor currency } madeAt cancelledAt changedAt
@@ -30,7 +30,7 @@ async fn each_type_is_answered_with_all_its_fields() {
             "id": "a1", "version": 2, "status": "OPEN", "name": "Ada", "email": "ada@example.org", "changedAt": changed,
             "address": {"street": "High Street 1", "postalCode": "8001", "city": "Zürich", "country": "CH"},
         },
-        "roomType": {"id": "double", "version": 1, "name": "Room double", "rooms": ["101", "102"], "changedAt": changed},
+        "roomType": {"id": "double", "version": 1, "name": "Room double", "rooms": [{"number": "101", "stepFree": true}, {"number": "102", "stepFree": false}], "changedAt": changed},
         "booking": {
             "id": "7", "version": 2, "status": "CANCELLED", "accountId": "a1", "roomTypeId": "double",
             "checkIn": "2026-03-01", "checkOut": "2026-03-04", "guests": {"adults": 2, "children": 1, "babies": 0},
@@ -54,7 +54,7 @@ async fn what_is_not_there_is_null() {
 #[tokio::test]
 async fn a_joined_part_is_null_until_it_arrives_and_when_it_is_gone() {
     let server = Server::start("joins").await;
-    let query = r#"{ booking(id: "7") { id account { name } roomType { rooms } accountId } }"#;
+    let query = r#"{ booking(id: "7") { id account { name } roomType { rooms { number } } accountId } }"#;
     let joined = async || server.data(query).await["booking"].clone();
     server.views.fill(&[booking("7", 1, "2026-03-01", &json!({}))]).await;
     assert_eq!(joined().await, json!({"id": "7", "account": null, "roomType": null, "accountId": "a1"}));
@@ -89,7 +89,7 @@ async fn what_is_gone_is_in_no_answer() {
 async fn a_root_field_is_one_statement_whatever_is_selected_below_it() {
     let server = Server::start("statements").await;
     server.views.fill(&[account("a1", 1, "Ada"), booking("7", 1, "2026-03-01", &json!({}))]).await;
-    let all = "id account { name address { city } } roomType { name rooms }";
+    let all = "id account { name address { city } } roomType { name rooms { number stepFree } }";
     for query in [
         r#"{ booking(id: "7") { id } }"#.to_owned(),
         format!(r#"{{ booking(id: "7") {{ {all} }} }}"#),
