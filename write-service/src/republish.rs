@@ -53,7 +53,10 @@ pub async fn republish(
     let pool = database.pool()?;
     let id = Uuid::now_v7();
     let cause = Cause { id, correlation_id: id.to_string(), trace: TraceContext::default() };
-    let selected = |aggregate: &&Aggregate| selection.topic.as_ref().is_none_or(|topic| aggregate.is_told_on(topic));
+    let selected = |aggregate: &&Aggregate| {
+        let is_told_on = |name| context.topics.iter().any(|topic| topic.name == name && aggregate.is_told_on(topic));
+        selection.topic.as_deref().is_none_or(is_told_on)
+    };
     for aggregate in context.aggregates.iter().filter(selected) {
         let topic = aggregate.topic.name;
         let mut after = String::new();

@@ -67,9 +67,8 @@ pub(crate) trait Restated {
 
 impl Aggregate {
     /// Whether this topic is of it, in whichever version.
-    pub(crate) fn is_told_on(&self, topic: &str) -> bool {
-        let (name, _) = self.topic.aggregate_type();
-        topic == self.topic.name || topic.rsplit_once(".v").is_some_and(|(other, _)| other == name)
+    pub(crate) fn is_told_on(&self, topic: &Topic) -> bool {
+        self.topic.aggregate_type().0 == topic.aggregate_type().0
     }
 
     /// The aggregate that is read so.

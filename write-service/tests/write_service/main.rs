@@ -27,5 +27,6 @@ mod rate_plans;
 mod read_after;
 mod readers;
 mod republish;
+mod room_types;
 mod startup;
 mod stays;
