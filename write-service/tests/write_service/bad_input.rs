@@ -14,7 +14,10 @@ pub(crate) const COMMANDS: &[Command] = &[
     ("/accounts/accounts/ada/change-details", || details("Gent")),
     ("/accounts/accounts/ada/change-card-details", || json!({"cardToken": "tok_new"})),
     ("/accounts/accounts/ada/close", || json!({})),
-    ("/direct-booking/room-types", || json!({"roomTypeId": "new", "name": "N", "rooms": ["1", {"number": "2", "stepFree": true}]})),
+    (
+        "/direct-booking/room-types",
+        || json!({"roomTypeId": "new", "name": "N", "rooms": ["1", {"number": "2", "stepFree": true}]}),
+    ),
     ("/direct-booking/room-types/double/add-rooms", || json!({"rooms": ["new"]})),
     ("/direct-booking/rate-plans", || rate_plan("new", 1)),
     ("/direct-booking/rate-plans/flexible/reprice", || tariff(1)),

@@ -61,7 +61,8 @@ async fn everything_is_told_as_it_is_with_the_version_that_it_has() {
         let both = Selection { topic: Some(topic.clone()), id: Some("double".into()), raise_version: 10 };
         again(&hotel, "direct-booking", &both).await;
         let raised = told_again(&hotel, "direct_booking").await;
-        let last = raised.iter().rev().take(2).map(|row| (row.aggregatetype.clone(), row.version)).collect::<BTreeMap<_, _>>();
+        let last =
+            raised.iter().rev().take(2).map(|row| (row.aggregatetype.clone(), row.version)).collect::<BTreeMap<_, _>>();
         let version = 1 + 10 * (told as i64 + 1);
         assert_eq!(last, topics.clone().map(|topic| (topic, version)).into());
     }
