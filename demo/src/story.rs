@@ -61,7 +61,7 @@ pub(crate) async fn tell(client: &Client, urls: &Urls) -> anyhow::Result<Account
     teller.command("name the card that is charged, by its token", &path, &card, None, 200).await?;
 
     let double = RoomTypeId::generate();
-    let rooms = json!({"roomTypeId": double, "name": "Double room", "rooms": ["101", "102"]});
+    let rooms = json!({"roomTypeId": double, "name": "Double room", "rooms": [{"number": "101", "stepFree": true}, {"number": "102"}]});
     teller.command("define a room type with two rooms", "/direct-booking/room-types", &rooms, None, 201).await?;
 
     let today = Utc::now().date_naive();

@@ -14,7 +14,7 @@ use crate::{
 /// What is told again.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
-    /// The aggregates of this topic alone.
+    /// The aggregates of this topic alone, each in every version of its contract that is published.
     pub topic: Option<String>,
     /// The aggregate of this id alone.
     pub id: Option<String>,
@@ -53,7 +53,10 @@ pub async fn republish(
     let pool = database.pool()?;
     let id = Uuid::now_v7();
     let cause = Cause { id, correlation_id: id.to_string(), trace: TraceContext::default() };
-    let selected = |aggregate: &&Aggregate| selection.topic.as_ref().is_none_or(|topic| topic == aggregate.topic.name);
+    let selected = |aggregate: &&Aggregate| {
+        let is_told_on = |name| context.topics.iter().any(|topic| topic.name == name && aggregate.is_told_on(topic));
+        selection.topic.as_deref().is_none_or(is_told_on)
+    };
     for aggregate in context.aggregates.iter().filter(selected) {
         let topic = aggregate.topic.name;
         let mut after = String::new();

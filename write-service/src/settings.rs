@@ -251,7 +251,7 @@ pub struct RepublishArgs {
     #[arg(long = "context", value_name = "NAME", value_delimiter = ',')]
     contexts: Vec<String>,
 
-    /// The aggregates of this topic alone, such as hotel.accounts.account.v1.
+    /// The aggregates of this topic alone, such as hotel.accounts.account.v1; in every version of their contract.
     #[arg(long, value_name = "TOPIC")]
     topic: Option<String>,
 

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use contracts::{Topic, compatibility::breaks, contracts, readers::Reader};
+use contracts::{Contract, Topic, compatibility::breaks, contracts, readers::Reader};
 
 use crate::files::{self, json, names, path};
 
@@ -42,7 +42,7 @@ fn no_released_topic_is_gone() {
 
 #[test]
 fn nobody_reads_what_is_not_published_or_not_for_him() {
-    let said = misread(&readers());
+    let said = misread(&readers(), &contracts().collect::<Vec<_>>());
     assert!(said.is_empty(), "{said:#?}");
 }
 
@@ -51,12 +51,12 @@ fn is_own_command(context: &str, topic: &str) -> bool {
     contracts::COMMAND_TOPICS.iter().any(|(owner, it)| *owner == context && it.name == topic)
 }
 
-/// What is wrong with what readers declare.
-fn misread(readers: &BTreeMap<String, Reader>) -> Vec<String> {
+/// What is wrong with what readers declare, where this is published.
+fn misread(readers: &BTreeMap<String, Reader>, published: &[Contract]) -> Vec<String> {
     let mut said = Vec::new();
     for (name, reader) in readers {
         for topic in &reader.reads {
-            match contracts().find(|contract| contract.topic.name == topic) {
+            match published.iter().find(|contract| contract.topic.name == topic) {
                 None if is_own_command(name, topic) => {}
                 None => said.push(format!("{name} reads {topic}, which nobody publishes")),
                 Some(contract) if contract.only_readers.is_some_and(|only| !only.contains(&name.as_str())) => {
@@ -119,9 +119,27 @@ fn a_second_version_is_refused_until_its_rfc_names_the_readers() {
 fn a_reader_of_what_is_gone_or_secret_is_refused() {
     let stranger = |topic: &str| {
         let reader = Reader { groups: "stranger.".to_owned(), reads: vec![topic.to_owned()] };
-        misread(&[("stranger".to_owned(), reader)].into())
+        misread(&[("stranger".to_owned(), reader)].into(), &contracts().collect::<Vec<_>>())
     };
     assert_eq!(stranger("hotel.accounts.account.v1"), Vec::<String>::new());
     assert_eq!(stranger("hotel.accounts.account.v0").len(), 1);
     assert_eq!(stranger("hotel.accounts.card-details.v1"), ["stranger may not read hotel.accounts.card-details.v1"]);
+}
+
+#[test]
+fn a_version_can_be_dropped_only_when_it_has_no_reader() {
+    let dropped = |topic: Topic| contracts().filter(|contract| contract.topic != topic).collect::<Vec<_>>();
+    let said = |readers: &BTreeMap<String, Reader>, topic| misread(readers, &dropped(topic));
+    for contract in contracts() {
+        let name = contract.topic.name;
+        let has_reader = readers().values().any(|reader| reader.reads.iter().any(|read| read == name));
+        assert_eq!(!said(&readers(), contract.topic).is_empty(), has_reader, "{name}");
+    }
+    // The last one moves, and the old version may go.
+    let mut moved = readers();
+    let old = contracts::direct_booking::v1::ROOM_TYPE;
+    for reader in moved.values_mut() {
+        reader.reads.retain(|topic| topic != old.name);
+    }
+    assert_eq!(said(&moved, old), Vec::<String>::new());
 }

@@ -9,3 +9,4 @@ mod gate;
 mod registry;
 mod samples;
 mod schemas;
+mod versions;

@@ -242,6 +242,7 @@ fn scalar(leaf: Leaf) -> &'static str {
         Leaf::Enum(name) => name,
         Leaf::Int => TypeRef::INT,
         Leaf::Long => "Long",
+        Leaf::Boolean => TypeRef::BOOLEAN,
         Leaf::Date => "Date",
         Leaf::Instant => "DateTime",
     }

@@ -154,6 +154,7 @@ fn leaf(kind: Leaf, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
         Leaf::Id | Leaf::Text | Leaf::Enum(_) => text(utf8(bytes)?, out),
         Leaf::Int => number(i32::from_be_bytes(sized(bytes)?).into(), out),
         Leaf::Long => number(i64::from_be_bytes(sized(bytes)?), out),
+        Leaf::Boolean => boolean(bytes == [1], out),
         Leaf::Date => {
             out.push(b'"');
             date(day(bytes)?, out);

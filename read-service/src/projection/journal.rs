@@ -14,6 +14,7 @@ use super::{
     column::{Column, instant, int, key, long, text},
     statement::{Statement, in_order},
 };
+use crate::view::View;
 
 /// Fills `view.event`.
 pub struct Journal {
@@ -21,10 +22,8 @@ pub struct Journal {
     insert: Statement,
 }
 
-/// Every topic that anyone may read.
-static TOPICS: LazyLock<Vec<Topic>> = LazyLock::new(|| {
-    contracts::contracts().filter(|contract| contract.only_readers.is_none()).map(|contract| contract.topic).collect()
-});
+/// The topic of each view: of a contract's versions the one that is read here, so that nothing is told twice.
+static TOPICS: LazyLock<Vec<Topic>> = LazyLock::new(|| View::ALL.iter().map(|view| *view.topic()).collect());
 
 /// All columns but the id, which is the event's own.
 static COLUMNS: [Column<Delivery>; 12] = [

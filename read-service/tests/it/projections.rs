@@ -61,7 +61,16 @@ async fn a_guest() {
 #[tokio::test]
 async fn a_room_type() {
     let rooms = ["101", "{odd, \"one\"}", "zwölf"];
-    becomes(&ROOM_TYPE, room_type("A", 1, &rooms), json!({"name": "Room A", "rooms": rooms})).await;
+    becomes(
+        &ROOM_TYPE,
+        room_type("A", 1, &rooms),
+        json!({"name": "Room A", "rooms": [
+            {"number": "101", "stepFree": true},
+            {"number": "{odd, \"one\"}", "stepFree": false},
+            {"number": "zwölf", "stepFree": false},
+        ]}),
+    )
+    .await;
 }
 
 #[tokio::test]

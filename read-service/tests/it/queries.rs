@@ -16,7 +16,7 @@ async fn each_type_is_answered_with_all_its_fields() {
         .data(
             r#"{
               account(id: "a1") { id accountId version status name address { street postalCode city country } email changedAt }
-              roomType(id: "double") { id roomTypeId version name rooms { number } changedAt }
+              roomType(id: "double") { id roomTypeId version name rooms { number stepFree } changedAt }
               booking(id: "7") {
                 id bookingId version status accountId roomTypeId checkIn checkOut guests { adults children babies }
                 nightlyRate { amountMinor currency } total { amountMinor currency } madeAt cancelledAt changedAt
@@ -32,7 +32,7 @@ async fn each_type_is_answered_with_all_its_fields() {
         },
         "roomType": {
             "id": "RoomType:double", "roomTypeId": "double", "version": 1, "name": "Room double",
-            "rooms": [{"number": "101"}, {"number": "102"}], "changedAt": changed},
+            "rooms": [{"number": "101", "stepFree": true}, {"number": "102", "stepFree": false}], "changedAt": changed},
         "booking": {
             "id": "Booking:7", "bookingId": "7", "version": 2, "status": "CANCELLED", "accountId": "a1", "roomTypeId": "double",
             "checkIn": "2026-03-01", "checkOut": "2026-03-04", "guests": {"adults": 2, "children": 1, "babies": 0},
@@ -56,7 +56,8 @@ async fn what_is_not_there_is_null() {
 #[tokio::test]
 async fn a_joined_part_is_null_until_it_arrives_and_when_it_is_gone() {
     let server = Server::start("joins").await;
-    let query = r#"{ booking(id: "7") { bookingId account { name } roomType { rooms { number } } accountId } }"#;
+    let query =
+        r#"{ booking(id: "7") { bookingId account { name } roomType { rooms { number stepFree } } accountId } }"#;
     let joined = async || server.data(query).await["booking"].clone();
     server.views.fill(&[booking("7", 1, "2026-03-01", &json!({}))]).await;
     assert_eq!(joined().await, json!({"bookingId": "7", "account": null, "roomType": null, "accountId": "a1"}));
@@ -94,7 +95,7 @@ async fn what_is_gone_is_in_no_answer() {
 async fn an_operation_is_one_statement_whatever_is_selected() {
     let server = Server::start("statements").await;
     server.views.fill(&[account("a1", 1, "Ada"), booking("7", 1, "2026-03-01", &json!({}))]).await;
-    let all = "id account { name address { city } } roomType { name rooms { number } }";
+    let all = "id account { name address { city } } roomType { name rooms { number stepFree } }";
     for query in [
         r#"{ booking(id: "7") { id } }"#.to_owned(),
         format!(

@@ -6,7 +6,7 @@ use contracts::{ReadAfter, accounts, direct_booking};
 use read_service::view::Options;
 use serde_json::{Value, json};
 
-use crate::support::{SOON, Server, account, booking, code, tombstone};
+use crate::support::{SOON, Server, account, booking, code, room_type, tombstone};
 
 fn token(topic: contracts::Topic, subject: &str, version: i64) -> String {
     let version = version.try_into().unwrap();
@@ -65,6 +65,18 @@ async fn a_tombstone_is_visible_too() {
     server.views.fill(&[tombstone(direct_booking::BOOKING, "7", 3)]).await;
     let (_, answer) = with_header(&server, BOOKING, &[&token(direct_booking::BOOKING, "7", 3)]).await;
     assert_eq!(answer, json!({"data": {"booking": null}}));
+}
+
+/// Given a token from before its aggregate's contract had another version, then it is as good as one that names that.
+#[tokio::test]
+async fn a_token_that_names_the_old_version_is_good_too() {
+    let server = Server::start("old token").await;
+    server.views.fill(&[room_type("double", 2, &["101"])]).await;
+    let query = r#"{ roomType(id: "double") { rooms { number stepFree } } }"#;
+    for topic in [direct_booking::ROOM_TYPE, direct_booking::v1::ROOM_TYPE] {
+        let (_, answer) = with_header(&server, query, &[&token(topic, "double", 2)]).await;
+        assert_eq!(answer["data"]["roomType"], json!({"rooms": [{"number": "101", "stepFree": true}]}), "{answer}");
+    }
 }
 
 #[tokio::test]

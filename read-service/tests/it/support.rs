@@ -184,7 +184,10 @@ pub(crate) fn account(id: &str, version: i64, name: &str) -> Delivery {
     delivery(accounts::ACCOUNT, id, version, Some(&document))
 }
 
+/// A room type, of whose rooms the first is reached without steps.
 pub(crate) fn room_type(id: &str, version: i64, rooms: &[&str]) -> Delivery {
+    let room = |(place, number)| json!({"number": number, "stepFree": place == 0});
+    let rooms: Vec<_> = rooms.iter().enumerate().map(room).collect();
     let document = json!({"roomTypeId": id, "version": version, "name": format!("Room {id}"), "rooms": rooms});
     delivery(direct_booking::ROOM_TYPE, id, version, Some(&document))
 }

@@ -8,9 +8,8 @@ use serde_json::{Value, json};
 async fn a_booking_travels_from_http_over_kafka_to_graphql() -> anyhow::Result<()> {
     let pipeline = Pipeline::start("booking", &[]).await?;
     let (account_document, opened) = pipeline.must("/accounts/accounts", &account("Meir 1"), None).await?;
-    let (room_type, defined) = pipeline
-        .must("/direct-booking/room-types", &json!({"name": "Double room", "rooms": ["101", "102"]}), None)
-        .await?;
+    let double = json!({"name": "Double room", "rooms": [{"number": "101", "stepFree": true}, {"number": "102"}]});
+    let (room_type, defined) = pipeline.must("/direct-booking/room-types", &double, None).await?;
     let id = |document: &Value, name: &str| document[name].as_str().map(str::to_owned).context("no id");
     let (account_id, room_type_id) = (id(&account_document, "accountId")?, id(&room_type, "roomTypeId")?);
     let wish = booking(&account_id, &room_type_id);
@@ -41,14 +40,17 @@ async fn a_booking_travels_from_http_over_kafka_to_graphql() -> anyhow::Result<(
     // The view answers it with the account and the room type joined in.
     let query = "query($id: ID!) { booking(id: $id) {
         bookingId version status checkIn checkOut total { amountMinor currency }
-        account { accountId name address { street } } roomType { roomTypeId name } } }";
+        account { accountId name address { street } } roomType { roomTypeId name rooms { number stepFree } } } }";
     let seen = pipeline.query(query, &json!({"id": booking_id}), &[&made, &opened, &defined]).await?;
     let expected = json!({
         "bookingId": booking_id, "version": 1, "status": "PENDING",
         "checkIn": wish["checkIn"], "checkOut": wish["checkOut"],
         "total": {"amountMinor": 12_500, "currency": "EUR"},
         "account": {"accountId": account_id, "name": "Ada Peeters", "address": {"street": "Meir 1"}},
-        "roomType": {"roomTypeId": room_type_id, "name": "Double room"},
+        "roomType": {
+            "roomTypeId": room_type_id, "name": "Double room",
+            "rooms": [{"number": "101", "stepFree": true}, {"number": "102", "stepFree": false}],
+        },
     });
     assert_eq!(seen["booking"], expected);
 

@@ -46,7 +46,7 @@ async fn a_service_waits_for_servers_that_are_not_there_and_says_so() -> anyhow:
     let kafka = &shared::kafka().bootstrap_servers;
     for (topic, partitions) in [
         ("hotel.accounts.account.v1", 4),
-        ("hotel.direct-booking.room-type.v1", 1),
+        ("hotel.direct-booking.room-type.v2", 1),
         ("hotel.direct-booking.booking.v1", 8),
     ] {
         servers::topics::create(kafka, &format!("{prefix}{topic}"), partitions, &[]).await?;

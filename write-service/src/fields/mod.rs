@@ -281,6 +281,34 @@ impl<'a> Field<'a> {
         text.parse().map_err(|error: T::Err| self.refuse::<()>(error)).ok()
     }
 
+    /// Text or an object, whichever of them it is.
+    pub(crate) fn text_or_object<T>(
+        &self,
+        text: impl FnOnce(&Field<'_>) -> Option<T>,
+        object: impl FnOnce(&mut Fields<'_>) -> Option<T>,
+    ) -> Option<T> {
+        if self.schema.is_some() {
+            let (one, other) = (RefCell::default(), RefCell::default());
+            text(&Field { schema: Some(&one), ..self.child("", &Value::Null) });
+            Field { schema: Some(&other), ..self.child("", &Value::Null) }.object(object);
+            self.is(|| json!({"oneOf": [one.into_inner(), other.into_inner()]}));
+            return None;
+        }
+        match self.value {
+            Value::String(_) => text(self),
+            Value::Object(_) => self.object(object),
+            _ => self.expected("text or an object"),
+        }
+    }
+
+    /// True or false.
+    pub(crate) fn boolean(&self) -> Option<bool> {
+        if self.is(|| json!({"type": "boolean"})) {
+            return None;
+        }
+        self.value.as_bool().or_else(|| self.expected("true or false"))
+    }
+
     /// A whole number within bounds.
     pub(crate) fn integer(&self, bounds: RangeInclusive<i64>) -> Option<i64> {
         if self.is(|| json!({"type": "integer", "minimum": bounds.start(), "maximum": bounds.end()})) {

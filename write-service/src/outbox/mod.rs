@@ -164,6 +164,15 @@ impl Entry {
         client.execute(&statement, &self.parameters(state)).instrument(self.span.clone()).await
     }
 
+    /// Records it by a statement of its own: what is told without a change, or beside the event that the change is written with.
+    pub(crate) async fn record(&self, client: &impl GenericClient, schema: &str) -> Result<(), Error> {
+        let sql = format!(
+            "insert into {schema}.outbox (id, aggregatetype, aggregateid, type, payload, aggregateversion, headers)
+             values ($1, $2, $3, $4, $5, $6, $7)"
+        );
+        self.execute(client, &sql, &[]).await.map(drop)
+    }
+
     /// Runs a statement that holds [`insert_event!`], in the event's span: the one row that it answers.
     pub(crate) async fn query_one(
         &self,

@@ -16,7 +16,7 @@ const PAGE: i64 = 500;
 
 /// An aggregate that its context can tell again.
 pub(crate) struct Aggregate {
-    /// Where it is told.
+    /// Where it is told; its older versions are told with it, where they are published still.
     pub(crate) topic: Topic,
     /// The table that has one row for each, with a column `version`, and the column with its id.
     pub(crate) table: &'static str,
@@ -58,9 +58,19 @@ pub(crate) trait Restated {
 
     /// What there is to tell; `None` where the aggregate is gone.
     fn read(row: &Row) -> Result<Option<Self::Document>, database::Error>;
+
+    /// The events that tell it: one for each version of the contract that is published.
+    fn entries(document: &Self::Document, cause: &Cause) -> Vec<Entry> {
+        vec![Entry::new(document, Self::EVENT, cause)]
+    }
 }
 
 impl Aggregate {
+    /// Whether this topic is of it, in whichever version.
+    pub(crate) fn is_told_on(&self, topic: &Topic) -> bool {
+        self.topic.aggregate_type().0 == topic.aggregate_type().0
+    }
+
     /// The aggregate that is read so.
     pub(crate) const fn of<R: Restated + 'static>() -> Self {
         let (topic, table, id) = (R::Document::TOPIC, R::TABLE, R::ID);
@@ -84,18 +94,16 @@ async fn page<R: Restated>(transaction: &Transaction<'_>, which: &Which<'_>) -> 
     let read = format!("select {} from {table} where {id} = any($1) order by {id}", R::COLUMNS);
     // Prepared anew each time, since it may say `*`.
     for row in transaction.query(&read, &[&ids]).await? {
-        let entry = match R::read(&row)? {
-            Some(document) => Entry::new(&document, R::EVENT, which.cause),
+        let entries = match R::read(&row)? {
+            Some(document) => R::entries(&document, which.cause),
             None => {
                 let version = database::read::<AggregateVersion, i64>(&row, "version")?;
-                Entry::tombstone::<R::Document>(row.try_get(id)?, version, R::EVENT, which.cause)
+                vec![Entry::tombstone::<R::Document>(row.try_get(id)?, version, R::EVENT, which.cause)]
             }
         };
-        let insert = format!(
-            "insert into {schema}.outbox (id, aggregatetype, aggregateid, type, payload, aggregateversion, headers)
-             values ($1, $2, $3, $4, $5, $6, $7)"
-        );
-        entry.execute(transaction, &insert, &[]).await?;
+        for entry in entries {
+            entry.record(transaction, schema).await?;
+        }
     }
     let is_full = i64::try_from(ids.len()) == Ok(PAGE);
     Ok(Page { count: ids.len() as u64, last: ids.into_iter().next_back().filter(|_| is_full) })

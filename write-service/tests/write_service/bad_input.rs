@@ -14,7 +14,10 @@ pub(crate) const COMMANDS: &[Command] = &[
     ("/accounts/accounts/ada/change-details", || details("Gent")),
     ("/accounts/accounts/ada/change-card-details", || json!({"cardToken": "tok_new"})),
     ("/accounts/accounts/ada/close", || json!({})),
-    ("/direct-booking/room-types", || json!({"roomTypeId": "new", "name": "N", "rooms": ["1", "2"]})),
+    (
+        "/direct-booking/room-types",
+        || json!({"roomTypeId": "new", "name": "N", "rooms": ["1", {"number": "2", "stepFree": true}]}),
+    ),
     ("/direct-booking/room-types/double/add-rooms", || json!({"rooms": ["new"]})),
     ("/direct-booking/rate-plans", || rate_plan("new", 1)),
     ("/direct-booking/rate-plans/flexible/reprice", || tariff(1)),
@@ -140,6 +143,11 @@ async fn every_bad_field_is_named_at_once() {
             vec!["/roomTypeId", "/name", "/rooms/1", "/rooms/2", "/rooms/3", "/rooms/4"],
         ),
         (ROOM_TYPES, json!({"name": "A", "rooms": []}), vec!["/rooms"]),
+        (
+            ROOM_TYPES,
+            json!({"name": "A", "rooms": ["1", {"number": "1"}, {}, {"number": 2, "stepFree": "yes", "floor": 1}]}),
+            vec!["/rooms/1", "/rooms/2/number", "/rooms/3/number", "/rooms/3/stepFree", "/rooms/3/floor"],
+        ),
         (
             "/direct-booking/room-types/double/add-rooms",
             json!({"rooms": (0..2001).map(|n| n.to_string()).collect::<Vec<_>>()}),

@@ -8,7 +8,7 @@ use chrono::NaiveDate;
 use contracts::{
     Topic,
     channel_manager::SITE_BOOKING,
-    direct_booking::{BOOKING, ROOM_TYPE},
+    direct_booking::{BOOKING, v1::ROOM_TYPE},
 };
 use serde_json::{Value, json};
 use servers::eventually;

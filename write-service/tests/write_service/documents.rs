@@ -48,10 +48,8 @@ async fn room_types_and_bookings_answer_their_documents() {
     assert_eq!(defined.header("location"), "/direct-booking/room-types/double");
     let added =
         service.post("/direct-booking/room-types/double/add-rooms", &json!({"rooms": ["0", "103"]})).await.expect(200);
-    assert_eq!(
-        added.body,
-        json!({"roomTypeId": "double", "version": 2, "name": "Double", "rooms": ["101", "102", "0", "103"]})
-    );
+    let rooms = ["101", "102", "0", "103"].map(|number| json!({"number": number, "stepFree": false}));
+    assert_eq!(added.body, json!({"roomTypeId": "double", "version": 2, "name": "Double", "rooms": rooms}));
     assert_eq!(service.get("/direct-booking/room-types/double").await.bytes, added.bytes);
     let again = service.post("/direct-booking/room-types/double/add-rooms", &json!({"rooms": ["7", "103"]})).await;
     assert!(again.expect_problem(409, "room-exists").body["detail"].as_str().unwrap().contains("103"));

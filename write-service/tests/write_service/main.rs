@@ -28,5 +28,6 @@ mod read_after;
 mod readers;
 mod repetition;
 mod republish;
+mod room_types;
 mod startup;
 mod stays;

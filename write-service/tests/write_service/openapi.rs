@@ -59,7 +59,12 @@ fn operations(document: &Value) -> Vec<Operation> {
 
 /// A value that a schema allows. Where the hotel has something of that name, often that.
 fn allowed(name: &str, schema: &Value) -> BoxedStrategy<Value> {
+    if schema["type"].is_null() {
+        let each = schema["oneOf"].as_array().unwrap().iter().map(|schema| allowed(name, schema));
+        return prop::strategy::Union::new(each.collect::<Vec<_>>()).boxed();
+    }
     match schema["type"].as_str().unwrap() {
+        "boolean" => any::<bool>().prop_map(Value::from).boxed(),
         "object" => {
             let required: Vec<_> = schema["required"].as_array().unwrap().clone();
             let fields = schema["properties"].as_object().unwrap().iter().map(|(name, schema)| {

@@ -1,11 +1,12 @@
-//! Each change has exactly one outbox row, written with it: what the answer says is what the world is told.
+//! Each change has exactly one outbox row for each version of its contract, written with it: what the answer says is what the world is told.
 
 use std::collections::BTreeSet;
 
+use contracts::direct_booking::v1;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::fixture::{Hotel, account, booking, by_guest, details};
+use crate::fixture::{Hotel, OutboxRow, account, booking, by_guest, details};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 
@@ -26,20 +27,22 @@ async fn every_change_has_its_event_with_the_document_that_was_answered() {
     answers.extend(bookings);
 
     let mut rows = hotel.outbox("accounts").await;
-    rows.extend(hotel.outbox("direct_booking").await.into_iter().skip(1));
+    // Of the room type the version that is answered; the other one has tests of its own.
+    let is_answered = |row: &OutboxRow| row.aggregatetype != v1::ROOM_TYPE.name;
+    rows.extend(hotel.outbox("direct_booking").await.into_iter().filter(is_answered).skip(1));
     let told: Vec<_> = rows
         .iter()
         .map(|row| (row.aggregatetype.as_str(), row.aggregateid.as_str(), row.ty.as_str(), row.version))
         .collect();
     let (of_account, of_rooms, of_booking) =
-        ("hotel.accounts.account.v1", "hotel.direct-booking.room-type.v1", "hotel.direct-booking.booking.v1");
+        ("hotel.accounts.account.v1", "hotel.direct-booking.room-type.v2", "hotel.direct-booking.booking.v1");
     assert_eq!(
         told,
         [
             (of_account, "ada", "hotel.accounts.AccountOpened.v1", 1),
             (of_account, "ada", "hotel.accounts.AccountDetailsChanged.v1", 2),
             (of_account, "ada", "hotel.accounts.AccountClosed.v1", 3),
-            (of_rooms, "double", "hotel.direct-booking.RoomsAdded.v1", 2),
+            (of_rooms, "double", "hotel.direct-booking.RoomsAdded.v2", 2),
             (of_booking, "b1", "hotel.direct-booking.BookingMadeOnAccount.v1", 1),
             (of_booking, "b1", "hotel.direct-booking.BookingCancelled.v1", 2),
         ]

@@ -53,7 +53,7 @@ async fn a_price_past_its_validity_is_refused_until_there_is_a_new_one() {
     let mut other_room = by_plan("b1", "old", None);
     other_room["roomTypeId"] = json!("single");
     service.post(BOOKINGS, &other_room).await.expect_problem(409, "unknown-rate-plan");
-    assert_eq!(hotel.written().await, written + 2, "the room type and its event");
+    assert_eq!(hotel.written().await, written + 3, "the room type, told in both versions");
     service.post(&format!("{PLANS}/old/reprice"), &tariff(1)).await.expect(200);
     service.post(BOOKINGS, &by_plan("b1", "old", None)).await.expect(202);
 }

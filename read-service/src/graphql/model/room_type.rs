@@ -2,7 +2,7 @@
 
 use super::{
     Object,
-    words::{id, list, text},
+    words::{boolean, id, list, text},
 };
 
 pub(super) fn object() -> Object {
@@ -16,7 +16,7 @@ pub(super) fn object() -> Object {
             list(
                 "Room",
                 "rooms",
-                "jsonb_array_elements_text({parent}rooms) WITH ORDINALITY AS {child} (number, place) ORDER BY {child}.place",
+                "jsonb_to_recordset({parent}rooms) AS {child} (number text, \"stepFree\" boolean)",
                 10,
                 "Its rooms, in the order in which they were added.",
             ),
@@ -33,5 +33,12 @@ pub(super) fn object() -> Object {
 }
 
 pub(super) fn room() -> Object {
-    Object::new("Room", "A room.", vec![text("number", "{}number", "Its number, as it is on the door.")])
+    Object::new(
+        "Room",
+        "A room.",
+        vec![
+            text("number", "{}number", "Its number."),
+            boolean("stepFree", "{}\"stepFree\"", "Whether a guest is promised to reach it without steps."),
+        ],
+    )
 }

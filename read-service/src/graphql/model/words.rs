@@ -60,6 +60,8 @@ pub(in crate::graphql) enum Leaf {
     Int,
     /// `bigint`
     Long,
+    /// `boolean`
+    Boolean,
     /// `date`
     Date,
     /// `timestamptz`
@@ -223,7 +225,7 @@ macro_rules! leaves {
         }
     )*};
 }
-leaves!(id Id, text Text, int Int, long Long, date Date, instant Instant);
+leaves!(id Id, text Text, int Int, long Long, boolean Boolean, date Date, instant Instant);
 
 /// One of an enum's values.
 pub(super) fn one_of(ty: &'static str, name: &'static str, sql: &'static str, description: &'static str) -> Field {

@@ -214,7 +214,7 @@ COMMENT ON TABLE view.site IS 'Aggregator sites and what they may sell, as Chann
 COMMENT ON TABLE view.site_booking IS 'What the sites have sold, each under the id of its booking, as Channel manager last told it.';
 COMMENT ON TABLE view.event IS 'Every event of every context, but for those about cards, for as long as the service is told to keep them.';
 
-COMMENT ON COLUMN view.room_type.rooms IS 'The numbers of its rooms: a list of texts.';
+COMMENT ON COLUMN view.room_type.rooms IS 'Its rooms, in the order in which they were added: a list of {number, stepFree}.';
 COMMENT ON COLUMN view.payment.status_since IS 'When it came to be so, by the clock of its context.';
 COMMENT ON COLUMN view.site.allotments IS 'How many rooms of each type it may sell: a list of {roomTypeId, rooms}.';
 COMMENT ON COLUMN view.event.topic IS 'Its name in the contract, without an installation''s prefix.';

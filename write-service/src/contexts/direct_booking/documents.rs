@@ -5,7 +5,7 @@ use contracts::{
     Topic,
     direct_booking::{
         BOOKING, BookingDocument, GUEST, GUEST_CARD, GuestCardDocument, GuestDocument, RATE_PLAN, ROOM_TYPE,
-        RatePlanDocument, RoomTypeDocument, SOURCE,
+        RatePlanDocument, RoomTypeDocument, SOURCE, v1,
     },
     envelope::AggregateVersion,
 };
@@ -16,7 +16,8 @@ use crate::outbox::Document;
 impl Document for RoomTypeDocument {
     const SOURCE: &'static str = SOURCE;
     const TOPIC: Topic = ROOM_TYPE;
-    const REVISION: u32 = 1;
+    // Of the first version it was 1: whoever has that one is given this one.
+    const REVISION: u32 = 2;
 
     fn subject(&self) -> &str {
         self.room_type_id.as_str()
@@ -35,6 +36,20 @@ impl From<&RoomType> for RoomTypeDocument {
             name: room_type.name.clone(),
             rooms: room_type.rooms.clone(),
         }
+    }
+}
+
+impl Document for v1::RoomTypeDocument {
+    const SOURCE: &'static str = SOURCE;
+    const TOPIC: Topic = v1::ROOM_TYPE;
+    const REVISION: u32 = 1;
+
+    fn subject(&self) -> &str {
+        self.room_type_id.as_str()
+    }
+
+    fn version(&self) -> AggregateVersion {
+        self.version
     }
 }
 

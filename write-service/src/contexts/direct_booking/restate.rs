@@ -8,8 +8,12 @@ use tokio_postgres::Row;
 
 use super::store;
 use crate::{
+    command::Cause,
     database,
-    outbox::restate::{Aggregate, Restated},
+    outbox::{
+        Entry,
+        restate::{Aggregate, Restated},
+    },
 };
 
 pub(super) const ALL: &[Aggregate] = &[
@@ -30,6 +34,10 @@ impl Restated for RoomTypes {
 
     fn read(row: &Row) -> Result<Option<RoomTypeDocument>, database::Error> {
         Ok(Some(RoomTypeDocument::from(&store::room_types::room_type(row)?)))
+    }
+
+    fn entries(document: &RoomTypeDocument, cause: &Cause) -> Vec<Entry> {
+        store::room_types::entries(document, RoomTypeEvent::RoomTypeRestated, cause).into()
     }
 }
 

@@ -2,7 +2,11 @@
 
 use std::collections::HashSet;
 
-use contracts::{direct_booking::RoomTypeEvent, envelope::AggregateVersion, id::RoomTypeId};
+use contracts::{
+    direct_booking::{Room, RoomTypeEvent},
+    envelope::AggregateVersion,
+    id::RoomTypeId,
+};
 
 /// So many rooms a type may have: its document, which names each, has to stay publishable.
 pub(crate) const MOST_ROOMS: usize = 10_000;
@@ -13,7 +17,7 @@ pub(crate) struct RoomType {
     pub(crate) id: RoomTypeId,
     pub(crate) version: AggregateVersion,
     pub(crate) name: String,
-    pub(crate) rooms: Vec<String>,
+    pub(crate) rooms: Vec<Room>,
 }
 
 /// Why rooms cannot be added.
@@ -28,16 +32,16 @@ pub(crate) enum Refusal {
 }
 
 /// Defines a room type. The rooms are distinct.
-pub(crate) fn define(id: RoomTypeId, name: String, rooms: Vec<String>) -> (RoomType, RoomTypeEvent) {
+pub(crate) fn define(id: RoomTypeId, name: String, rooms: Vec<Room>) -> (RoomType, RoomTypeEvent) {
     (RoomType { id, version: AggregateVersion::FIRST, name, rooms }, RoomTypeEvent::RoomTypeDefined)
 }
 
 impl RoomType {
     /// Adds rooms, which are distinct, behind those that are there.
-    pub(crate) fn add_rooms(&self, rooms: Vec<String>) -> Result<(Self, RoomTypeEvent), Refusal> {
-        let there: HashSet<_> = self.rooms.iter().collect();
-        if let Some(room) = rooms.iter().find(|room| there.contains(room)) {
-            return Err(Refusal::RoomIsThere(room.clone()));
+    pub(crate) fn add_rooms(&self, rooms: Vec<Room>) -> Result<(Self, RoomTypeEvent), Refusal> {
+        let there: HashSet<_> = self.rooms.iter().map(|room| &room.number).collect();
+        if let Some(room) = rooms.iter().find(|room| there.contains(&room.number)) {
+            return Err(Refusal::RoomIsThere(room.number.clone()));
         }
         if self.rooms.len() + rooms.len() > MOST_ROOMS {
             return Err(Refusal::TooMany);
@@ -53,22 +57,25 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn room(number: impl ToString) -> Room {
+        Room { number: number.to_string(), step_free: false }
+    }
+
     fn double(rooms: impl IntoIterator<Item = u32>) -> RoomType {
-        let rooms = rooms.into_iter().map(|room| room.to_string()).collect();
-        define("double".parse().unwrap(), "Double".to_owned(), rooms).0
+        define("double".parse().unwrap(), "Double".to_owned(), rooms.into_iter().map(room).collect()).0
     }
 
     proptest! {
         #[test]
         fn no_room_is_ever_there_twice(first in prop::collection::hash_set(0u32..20, 1..10), more in prop::collection::hash_set(0u32..20, 1..10)) {
             let before = double(first.iter().copied());
-            match before.add_rooms(more.iter().map(u32::to_string).collect()) {
+            match before.add_rooms(more.iter().map(room).collect()) {
                 Err(_) => prop_assert!(!first.is_disjoint(&more)),
                 Ok((after, event)) => {
                     prop_assert_eq!(event, RoomTypeEvent::RoomsAdded);
                     prop_assert_eq!(after.version, before.version.next());
                     prop_assert_eq!(&after.rooms[..before.rooms.len()], &before.rooms[..]);
-                    let distinct: HashSet<_> = after.rooms.iter().collect();
+                    let distinct: HashSet<_> = after.rooms.iter().map(|room| &room.number).collect();
                     prop_assert_eq!(distinct.len(), first.len() + more.len());
                 }
             }
@@ -78,8 +85,8 @@ mod tests {
     #[test]
     fn the_number_of_rooms_is_bounded() {
         let full = double(0..10_000);
-        assert_eq!(full.add_rooms(vec!["new".to_owned()]), Err(Refusal::TooMany));
-        let (full, _) = double(0..9_999).add_rooms(vec!["new".to_owned()]).unwrap();
+        assert_eq!(full.add_rooms(vec![room("new")]), Err(Refusal::TooMany));
+        let (full, _) = double(0..9_999).add_rooms(vec![room("new")]).unwrap();
         assert_eq!(full.rooms.len(), MOST_ROOMS);
     }
 }

@@ -4,7 +4,10 @@ use std::collections::HashSet;
 
 use axum::http::StatusCode;
 use chrono::NaiveDate;
-use contracts::{direct_booking::RoomTypeDocument, id::RoomTypeId};
+use contracts::{
+    direct_booking::{Room, RoomTypeDocument},
+    id::RoomTypeId,
+};
 use deadpool_postgres::{Pool, Transaction};
 
 use super::super::{
@@ -38,7 +41,7 @@ pub(super) fn routes() -> Routes {
 struct Define {
     id: Option<RoomTypeId>,
     name: String,
-    rooms: Vec<String>,
+    rooms: Vec<Room>,
 }
 
 impl Action for Define {
@@ -62,7 +65,7 @@ impl Action for Define {
     }
 }
 
-struct AddRooms(Vec<String>);
+struct AddRooms(Vec<Room>);
 
 impl Action for AddRooms {
     type On = Id<RoomTypeId>;
@@ -94,12 +97,25 @@ impl Readable for RoomTypeDocument {
 }
 
 /// Rooms, each once.
-fn rooms(field: &Field<'_>) -> Option<Vec<String>> {
+fn rooms(field: &Field<'_>) -> Option<Vec<Room>> {
     let mut seen = HashSet::new();
-    field.list(1..=MOST_AT_ONCE, |room| {
-        let number = room.text(1..=16)?;
-        if seen.insert(number.clone()) { Some(number) } else { room.refuse("is in the list twice") }
+    field.list(1..=MOST_AT_ONCE, |item| {
+        let room = room(item)?;
+        if seen.insert(room.number.clone()) { Some(room) } else { item.refuse("is in the list twice") }
     })
+}
+
+/// A room; or its number alone, as long as there are clients that know rooms by nothing else.
+fn room(field: &Field<'_>) -> Option<Room> {
+    let number = |field: &Field<'_>| field.text(1..=16);
+    field.text_or_object(
+        |field| Some(Room { number: number(field)?, step_free: false }),
+        |fields| {
+            let number = fields.required("number", number);
+            let step_free = fields.optional("stepFree", |field| field.boolean());
+            Some(Room { number: number?, step_free: step_free?.unwrap_or(false) })
+        },
+    )
 }
 
 impl From<Refusal> for Problem {

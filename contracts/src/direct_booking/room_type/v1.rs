@@ -1,8 +1,9 @@
-//! Room types and their rooms.
+//! The first version of the room types' contract, in which a room is its number and nothing else.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Room;
 use crate::{
     contract::events,
     envelope::AggregateVersion,
@@ -44,4 +45,17 @@ pub struct RoomTypeDocument {
     pub name: String,
     /// The numbers of its rooms, each once, in the order in which they were added.
     pub rooms: Vec<String>,
+}
+
+impl RoomTypeDocument {
+    /// The document of the second version that says the same. No room is step-free in it: that is a promise to a guest who needs
+    /// it, and what nobody has promised is not promised.
+    pub fn upcast(self) -> super::RoomTypeDocument {
+        super::RoomTypeDocument {
+            room_type_id: self.room_type_id,
+            version: self.version,
+            name: self.name,
+            rooms: self.rooms.into_iter().map(|number| Room { number, step_free: false }).collect(),
+        }
+    }
 }
