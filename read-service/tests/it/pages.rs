@@ -149,8 +149,12 @@ async fn a_filtered_walk_keeps_to_its_filter() {
 async fn a_page_is_read_from_an_index() {
     let server = Server::start("plans").await;
     let owner = server.views.owner().await;
-    let rows = "INSERT INTO view.booking SELECT 'b' || n, 1, false, 'CONFIRMED', 'a' || n % 500, 'double',
-            date '2026-01-01' + n % 700, date '2026-01-03' + n % 700, 2, 0, 0, 1, 'EUR', 1, 'EUR', now(), NULL, now(), now()
+    let rows =
+        "INSERT INTO view.booking (id, version, erased, status, account_id, room_type_id, check_in, check_out, adults,
+            children, babies, nightly_rate_minor, nightly_rate_currency, total_minor, total_currency, made_at,
+            changed_at, applied_at)
+        SELECT 'b' || n, 1, false, 'CONFIRMED', 'a' || n % 500, 'double',
+            date '2026-01-01' + n % 700, date '2026-01-03' + n % 700, 2, 0, 0, 1, 'EUR', 1, 'EUR', now(), now(), now()
         FROM generate_series(1, 20000) n; ANALYZE view.booking";
     owner.batch_execute(rows).await.unwrap();
     const TIMES: i64 = 10;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use contracts::{ReadAfter, accounts, direct_booking};
-use read_service::view::Options;
+use read_service::view::{Options, View};
 use serde_json::{Value, json};
 
 use crate::support::{SOON, Server, account, booking, code, room_type, tombstone};
@@ -99,7 +99,7 @@ async fn a_wait_in_vain_ends_and_says_so() {
 async fn nonsense_is_refused_before_anything_is_waited_for() {
     let server = Server::start_with("nonsense", SOON * 10, Options::default()).await;
     let elsewhere = ReadAfter {
-        topic: "hotel.payments.payment.v1".to_owned(),
+        topic: "hotel.accounts.card-details.v1".to_owned(),
         subject: "7".to_owned(),
         version: 1.try_into().unwrap(),
     };
@@ -115,6 +115,15 @@ async fn nonsense_is_refused_before_anything_is_waited_for() {
         let (_, answer) =
             server.post(&format!(r#"{{ booking(id: "7", readAfter: ["{text}"]) {{ id }} }}"#), json!({})).await;
         assert_eq!(code(&answer), "BAD_USER_INPUT", "{text}");
+    }
+}
+
+#[tokio::test]
+async fn every_view_can_be_waited_for() {
+    let server = Server::start_with("every view", Duration::from_millis(1), Options::default()).await;
+    for view in View::ALL {
+        let (_, answer) = with_header(&server, BOOKING, &[&token(*view.topic(), "7", 1)]).await;
+        assert_eq!(code(&answer), "NOT_YET_VISIBLE", "{view:?}");
     }
 }
 
