@@ -31,6 +31,10 @@ pub struct ServeArgs {
     #[arg(long, env = "JOURNAL_KEEP_DAYS", default_value = "30", value_name = "DAYS")]
     journal_keep_days: String,
 
+    /// How many connections to PostgreSQL serve queries, 1 to 100. Each carries many at the same time, so few are enough.
+    #[arg(long, env = "CONNECTIONS", default_value = "4", value_name = "COUNT")]
+    connections: String,
+
     #[command(flatten)]
     kafka: KafkaArgs,
 
@@ -86,6 +90,7 @@ impl ServeArgs {
     pub fn check(self) -> Result<(Settings, SocketAddr), Problems> {
         /// Longer than this, and a client is better off asking again.
         const LONGEST: u64 = 60_000;
+        const CONNECTIONS: &str = "--connections / CONNECTIONS";
         const TIMEOUT: &str = "--read-after-timeout-ms / READ_AFTER_TIMEOUT_MS";
         /// Ten years.
         const MOST_DAYS: u32 = 3_650;
@@ -104,11 +109,16 @@ impl ServeArgs {
         if keep.is_some_and(|days| !(1..=MOST_DAYS).contains(&days)) {
             problems.add(JOURNAL, format!("must be from 1 to {MOST_DAYS}"));
         }
+        let connections = problems.parse::<usize>(CONNECTIONS, &self.connections);
+        if connections.is_some_and(|connections| !(1..=100).contains(&connections)) {
+            problems.add(CONNECTIONS, "must be from 1 to 100");
+        }
         let settings = (|| {
             let mut settings = Settings::new(database?, kafka?);
             settings.read_after_timeout = Duration::from_millis(timeout?);
             settings.auth = auth?;
             settings.journal_keep = keep? * DAY;
+            settings.serving.connections = connections?;
             settings.trace_messages = self.logs.otlp_endpoint().is_some();
             Some((settings, listen?))
         })();

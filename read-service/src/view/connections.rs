@@ -29,7 +29,7 @@ use tokio_postgres::{
 };
 use tracing::Instrument;
 
-use super::{Error, ROLE};
+use super::{Error, ROLE, View};
 use crate::recent::Recent;
 
 /// How many statements a connection keeps prepared.
@@ -46,7 +46,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { connections: 6, statement_timeout: Duration::from_secs(5) }
+        Self { connections: 4, statement_timeout: Duration::from_secs(5) }
     }
 }
 
@@ -239,7 +239,9 @@ async fn hold(shared: &Shared, slot: usize, part: &Part, backoff: &mut Backoff) 
         Err(_) => return "it does not answer".to_owned(),
     };
     tokio::pin!(driver);
-    let views = client.batch_execute("SELECT FROM view.account, view.room_type, view.booking LIMIT 0");
+    let tables: Vec<String> = View::ALL.iter().map(|view| format!("view.{}", view.table())).collect();
+    let views = format!("SELECT FROM {}, view.event LIMIT 0", tables.join(", "));
+    let views = client.batch_execute(&views);
     let checked = tokio::select! {
         ended = &mut driver => return why(ended),
         checked = views => checked,
