@@ -32,8 +32,8 @@ pub struct ServeArgs {
     journal_keep_days: String,
 
     /// How many connections to PostgreSQL serve queries, 1 to 100. Each carries many at the same time, so few are enough.
-    #[arg(long, env = "CONNECTIONS", default_value = "4", value_name = "COUNT")]
-    connections: String,
+    #[arg(long, env = "DATABASE_CONNECTIONS", default_value = "4", value_name = "COUNT")]
+    database_connections: String,
 
     #[command(flatten)]
     kafka: KafkaArgs,
@@ -90,7 +90,7 @@ impl ServeArgs {
     pub fn check(self) -> Result<(Settings, SocketAddr), Problems> {
         /// Longer than this, and a client is better off asking again.
         const LONGEST: u64 = 60_000;
-        const CONNECTIONS: &str = "--connections / CONNECTIONS";
+        const CONNECTIONS: &str = "--database-connections / DATABASE_CONNECTIONS";
         const TIMEOUT: &str = "--read-after-timeout-ms / READ_AFTER_TIMEOUT_MS";
         /// Ten years.
         const MOST_DAYS: u32 = 3_650;
@@ -109,7 +109,7 @@ impl ServeArgs {
         if keep.is_some_and(|days| !(1..=MOST_DAYS).contains(&days)) {
             problems.add(JOURNAL, format!("must be from 1 to {MOST_DAYS}"));
         }
-        let connections = problems.parse::<usize>(CONNECTIONS, &self.connections);
+        let connections = problems.parse::<usize>(CONNECTIONS, &self.database_connections);
         if connections.is_some_and(|connections| !(1..=100).contains(&connections)) {
             problems.add(CONNECTIONS, "must be from 1 to 100");
         }
