@@ -4,7 +4,7 @@ SHELL := /bin/bash
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests setup-lint demo test soak bench-capture bench-commands bench-read lint compose-check clean
+.PHONY: help setup setup-tests setup-lint demo test soak bench-capture bench-commands bench-cards bench-read lint compose-check clean
 
 help: ## List what can be made
 	@awk -F ': *.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,10 @@ soak: setup-tests ## The crash tests at length: every process is killed DEATHS=3
 bench-capture: setup-tests ## Measure the relay; RUNS=3, QUICK=1 (a smoke test), ONLY=drain-batched,latency, PEER=debezium
 	cargo build --release --locked -p cdc-capture -p bench
 	target/release/bench capture
+
+bench-cards: setup-tests ## Measure the two ways by which Payments comes by a card; RUNS=3, QUICK=1 (a smoke test)
+	cargo build --release --locked -p write-service -p cdc-capture -p card-processor -p bench
+	target/release/bench cards
 
 bench-read: setup-tests ## Measure the read service beside pgbench; RUNS=3, QUICK=1 (a smoke test)
 	cargo build --release --locked -p read-service -p bench

@@ -1,6 +1,7 @@
 //! Benchmarks of the pipeline's programs, on a PostgreSQL and a Kafka that are started for them.
 
 mod capture;
+mod cards;
 mod commands;
 mod effort;
 mod http;
@@ -22,6 +23,8 @@ enum Benchmark {
     Capture(capture::Args),
     /// The write service: commands and documents over HTTP.
     Commands(commands::Args),
+    /// The two ways by which Payments comes by a card, side by side.
+    Cards(cards::Args),
     /// The read service: queries over GraphQL.
     Read(read::Args),
 }
@@ -31,6 +34,7 @@ async fn main() -> ExitCode {
     let result = match Benchmark::parse() {
         Benchmark::Capture(args) => capture::run(&args).await,
         Benchmark::Commands(args) => commands::run(&args).await,
+        Benchmark::Cards(args) => cards::run(&args).await,
         Benchmark::Read(args) => read::run(&args).await,
     };
     match result {

@@ -2,14 +2,18 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod access;
 mod hostile;
 mod journal;
 mod kafka;
+mod nodes;
 mod over_http;
 mod pages;
+mod persisted;
 mod program;
 mod projections;
 mod queries;
 mod read_after;
+mod reports;
 mod schema;
 mod support;

@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use auth::{Auth, AuthSettings};
 use contracts::{Topic, accounts, channel_manager, direct_booking, envelope::Envelope, housekeeping, payments};
 use inbox::{Applied, Delivery, Handler};
 use read_service::{
@@ -99,17 +100,32 @@ impl Server {
     }
 
     pub(crate) async fn start_with(purpose: &str, read_after: Duration, options: Options) -> Self {
+        Self::start_guarded(purpose, read_after, options, None).await
+    }
+
+    /// One that asks for tokens.
+    pub(crate) async fn start_guarded(
+        purpose: &str,
+        read_after: Duration,
+        options: Options,
+        auth: Option<AuthSettings>,
+    ) -> Self {
         let views = Views::create(purpose).await;
         let (health, metrics, stop) = (Health::new(), Metrics::new(), CancellationToken::new());
         let connections = Connections::new(&views.service(), options, &metrics);
         let applied = Applied::new();
         let freshness = Freshness::new(connections.clone(), applied.clone(), read_after);
         let executor = Executor::new(connections.clone(), freshness, SOON, &metrics).unwrap();
-        let router = http::router(executor, None, health.clone(), metrics);
+        let auth = auth.map(|settings| Arc::new(Auth::new(settings).unwrap()));
+        let router = http::router(executor, auth.clone(), health.clone(), metrics);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let mut tasks = JoinSet::new();
         tasks.spawn(connections.run(health.part("postgres"), stop.clone()));
+        if let Some(auth) = auth {
+            let (part, stopped) = (health.part("auth"), stop.clone());
+            tasks.spawn(async move { auth.keep_keys(&part, &stopped).await });
+        }
         let stopped = stop.clone();
         tasks.spawn(async move { telemetry::http::serve(listener, router, stopped).await.unwrap() });
         let http = reqwest::Client::new();

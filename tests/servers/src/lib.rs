@@ -12,6 +12,7 @@
 pub mod binaries;
 mod child;
 pub mod groups;
+mod issuer;
 pub mod kafka;
 mod ports;
 pub mod postgres;
@@ -23,6 +24,7 @@ mod unique;
 pub mod wait;
 
 pub use binaries::Process;
+pub use issuer::IssuerKey;
 pub use kafka::{Kafka, KafkaOptions};
 pub use postgres::{Mode, Postgres, PostgresOptions, Release};
 pub use temp_database::{Login, TempDatabase};

@@ -4,10 +4,10 @@ use std::sync::{Arc, Mutex};
 
 use auth::{AuthSettings, Source};
 use axum::{Router, routing::get};
-use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, jwk::Jwk};
+use jsonwebtoken::{Algorithm, Header};
 use serde_json::{Value, json};
+use servers::IssuerKey;
 use tokio::net::TcpListener;
-use uuid::Uuid;
 use write_service::Settings;
 
 use crate::fixture::{Answer, DEADLINE, Hotel, account};
@@ -21,35 +21,8 @@ struct Issuer {
     keys: Arc<Mutex<Vec<Value>>>,
 }
 
-/// A key of the issuer's.
-struct Key {
-    id: String,
-    private: EncodingKey,
-}
-
-impl Key {
-    fn new(id: &str) -> Self {
-        // PKCS#8 around the 32 bytes of an Ed25519 key (RFC 8410, section 7).
-        let mut der = vec![0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
-        der.extend(Uuid::now_v7().into_bytes());
-        der.extend(Uuid::now_v7().into_bytes());
-        Self { id: id.to_owned(), private: EncodingKey::from_ed_der(&der) }
-    }
-
-    fn public(&self) -> Value {
-        let mut jwk = serde_json::to_value(Jwk::from_encoding_key(&self.private, Algorithm::EdDSA).unwrap()).unwrap();
-        jwk["kid"] = json!(self.id);
-        jwk
-    }
-
-    fn sign(&self, claims: &Value) -> String {
-        let header = Header { kid: Some(self.id.clone()), ..Header::new(Algorithm::EdDSA) };
-        encode(&header, claims, &self.private).unwrap()
-    }
-}
-
 impl Issuer {
-    async fn open(keys: &[&Key]) -> Self {
+    async fn open(keys: &[&IssuerKey]) -> Self {
         let keys = Arc::new(Mutex::new(keys.iter().map(|key| key.public()).collect::<Vec<_>>()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/keys", listener.local_addr().unwrap());
@@ -83,7 +56,7 @@ async fn read(hotel: &Hotel, token: &str, path: &str) -> Answer {
 
 #[tokio::test]
 async fn a_token_is_good_for_its_scopes_and_no_more() {
-    let key = Key::new("one");
+    let key = IssuerKey::new("one");
     let hotel = open("scopes", &Issuer::open(&[&key]).await).await;
     let written = hotel.written().await;
     let none = hotel.service.post(ACCOUNTS, &account("ada")).await.expect_problem(401, "unauthenticated");
@@ -113,7 +86,7 @@ async fn a_token_is_good_for_its_scopes_and_no_more() {
 
 #[tokio::test]
 async fn a_token_that_is_not_good_here_is_refused_whatever_it_says() {
-    let (key, stranger) = (Key::new("one"), Key::new("one"));
+    let (key, stranger) = (IssuerKey::new("one"), IssuerKey::new("one"));
     let hotel = open("bad tokens", &Issuer::open(&[&key]).await).await;
     let good = claims("teller", "accounts:read");
     let with = |name: &str, value: Value| {
@@ -134,10 +107,10 @@ async fn a_token_that_is_not_good_here_is_refused_whatever_it_says() {
     let shared = format!("eyJhbGciOiJIUzI1NiIsImtpZCI6Im9uZSJ9.{}.{}", parts[1], parts[2]);
     let critical =
         Header { kid: Some("one".to_owned()), crit: Some(vec!["exp".to_owned()]), ..Header::new(Algorithm::EdDSA) };
-    let critical = encode(&critical, &good, &key.private).unwrap();
+    let critical = key.sign_with(&critical, &good);
     let mail = Header { kid: Some("one".to_owned()), typ: Some("mail".to_owned()), ..Header::new(Algorithm::EdDSA) };
-    let mail = encode(&mail, &good, &key.private).unwrap();
-    let unknown = Key { id: "other".to_owned(), private: key.private.clone() }.sign(&good);
+    let mail = key.sign_with(&mail, &good);
+    let unknown = key.under("other").sign(&good);
     for (what, token) in [
         ("expired", with("exp", json!(now - 60))),
         ("not yet", with("nbf", json!(now + 600))),
@@ -171,7 +144,7 @@ async fn a_token_that_is_not_good_here_is_refused_whatever_it_says() {
 
 #[tokio::test]
 async fn an_idempotency_key_is_its_callers() {
-    let key = Key::new("one");
+    let key = IssuerKey::new("one");
     let hotel = open("callers", &Issuer::open(&[&key]).await).await;
     let send = async |who: &str, body: Value| {
         let token = key.sign(&claims(who, "accounts:write"));
@@ -186,7 +159,7 @@ async fn an_idempotency_key_is_its_callers() {
 
 #[tokio::test]
 async fn a_new_key_of_the_issuer_is_known_as_soon_as_a_token_names_it() {
-    let (old, new) = (Key::new("old"), Key::new("new"));
+    let (old, new) = (IssuerKey::new("old"), IssuerKey::new("new"));
     let issuer = Issuer::open(&[&old]).await;
     let hotel = open("rotation", &issuer).await;
     let good = claims("reader", "accounts:read");
@@ -212,6 +185,6 @@ async fn without_the_issuers_keys_nobody_is_let_in_and_the_service_says_so() {
             report.parts.get("auth").is_some_and(|part| part.reason.as_ref().is_some_and(|text| text.contains("keys")))
         })
         .await;
-    let token = Key::new("one").sign(&claims("reader", "accounts:read"));
+    let token = IssuerKey::new("one").sign(&claims("reader", "accounts:read"));
     read(&hotel, &token, ADA).await.expect_problem(503, "unavailable");
 }
