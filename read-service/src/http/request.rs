@@ -109,12 +109,11 @@ pub(super) async fn read(request: Request, may_see_personal: bool) -> Result<Ope
     };
     let persisted = parameters.extensions.unwrap_or_default().persisted_query;
     let hash = persisted.map(|persisted| persisted.hash()).transpose()?;
-    let query = parameters.query.unwrap_or_default();
-    if query.is_empty() && hash.is_none() {
+    if parameters.query.is_none() && hash.is_none() {
         return Err(Refusal::bad("the parameter query is missing"));
     }
     Ok(Operation {
-        query,
+        query: parameters.query.unwrap_or_default(),
         hash,
         // An empty name, as some clients send it, is none.
         name: parameters.operation_name.filter(|name| !name.is_empty()),
@@ -168,7 +167,7 @@ fn of_url(query: &str) -> Result<Parameters, Refusal> {
     for (name, value) in query_string::read(query).map_err(|error| Refusal::bad(error.to_string()))? {
         match name.as_str() {
             _ if seen.contains(&name) => return Err(Refusal::bad(format!("{name} is given twice"))),
-            "query" => parameters.query = Some(value),
+            "query" => parameters.query = Some(value).filter(|text| !text.is_empty()),
             "operationName" => parameters.operation_name = Some(value),
             "variables" => parameters.variables = json(&name, &value)?,
             "extensions" => parameters.extensions = json(&name, &value)?,

@@ -82,7 +82,10 @@ fn no_event_about_a_card_is_read() {
     for secret in [accounts::CARD, accounts::BOOKING_WITH_CARD, direct_booking::GUEST_CARD, direct_booking::COMMANDS] {
         assert!(!topics.contains(&secret), "{secret:?}");
     }
-    let open = |topic: &Topic| !topic.name.contains("card");
+    // Of a contract's versions one is read.
+    let is_older = |topic: &Topic| *topic == direct_booking::v1::ROOM_TYPE;
+    let open = |topic: &Topic| !topic.name.contains("card") && !is_older(topic);
+    assert!(!topics.iter().any(is_older));
     assert_eq!(topics.iter().filter(|topic| open(topic)).count(), contracts::topics().filter(open).count());
 }
 

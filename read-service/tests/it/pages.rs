@@ -161,7 +161,11 @@ async fn a_page_is_read_from_an_index() {
     for _ in 0..TIMES {
         for arguments in [
             "(first: 20)",
-            r#"(last: 20, filter: {checkInFrom: "2026-03-01", status: CONFIRMED, roomTypeId: "double"})"#,
+            r#"(last: 20, filter: {checkInFrom: "2026-03-01", status: CONFIRMED})"#,
+            r#"(first: 20, filter: {checkInFrom: "2026-03-01", roomTypeId: "single"})"#,
+            r#"(last: 20, filter: {checkInTo: "2026-03-01", roomTypeId: "single"})"#,
+            "(first: 20, orderBy: MADE_AT_DESC)",
+            "(last: 20, orderBy: MADE_AT_ASC)",
             r#"(first: 20, filter: {accountId: "a7"})"#,
             r#"(last: 20, filter: {accountId: "a7", checkInTo: "2027-03-01"})"#,
         ] {
@@ -173,7 +177,7 @@ async fn a_page_is_read_from_an_index() {
         WHERE datname = current_database() AND application_name = 'read-service serve'";
     owner.execute(end, &[]).await.unwrap();
     let by_index = "SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = $1";
-    for index in ["booking_by_check_in", "booking_by_account"] {
+    for index in ["booking_by_check_in", "booking_by_account", "booking_by_room_type", "booking_by_made_at"] {
         servers::eventually("the index was used", crate::support::SOON, async || {
             let scans: i64 = owner.query_one(by_index, &[&index]).await.unwrap().get(0);
             if scans >= 2 * TIMES { Ok(Some(())) } else { Err(format!("{index}: {scans} scans")) }

@@ -34,10 +34,11 @@ async fn a_query_that_was_sent_once_is_known_by_its_hash() {
         assert_eq!((status, &answer["data"]["booking"]["version"]), (200, &json!(3)), "{answer}");
     }
     // As a GET, so that caches may keep it.
-    let extensions = json!({"persistedQuery": {"version": 1, "sha256Hash": hash}}).to_string();
-    let url = server.url("/graphql");
-    let request = server.http.get(url).query(&[("extensions", extensions.as_str()), ("variables", r#"{"id":"7"}"#)]);
-    let answer: Value = request.send().await.unwrap().json().await.unwrap();
+    let path = format!(
+        "/graphql?variables=%7B%22id%22:%227%22%7D\
+         &extensions=%7B%22persistedQuery%22:%7B%22version%22:1,%22sha256Hash%22:%22{hash}%22%7D%7D"
+    );
+    let answer: Value = server.get(&path).await.json().await.unwrap();
     assert_eq!(answer["data"]["booking"]["version"], 3);
 }
 

@@ -51,10 +51,10 @@ fn nights(call: &Call<'_>, parameters: &mut Parameters) -> Result<String, Error>
     let sold = availability::taken("view.site_booking", &which, &from, &to);
     let child = call.child;
     Ok(format!(
-        "(SELECT {from} + n AS night, a.\"roomTypeId\" AS room_type_id, a.rooms AS allotted, coalesce(t.taken, 0) AS sold \
+        "(SELECT {from} + n.n AS night, a.\"roomTypeId\" AS room_type_id, a.rooms AS allotted, coalesce(t.taken, 0) AS sold \
          FROM view.site s CROSS JOIN LATERAL jsonb_to_recordset(s.allotments) AS a (\"roomTypeId\" text, rooms integer) \
          CROSS JOIN generate_series(0, {to} - {from} - 1) n \
-         LEFT JOIN {sold} t ON t.n = n AND t.room_type_id = a.\"roomTypeId\" \
+         LEFT JOIN {sold} t ON t.n = n.n AND t.room_type_id = a.\"roomTypeId\" \
          WHERE s.id = {site} AND NOT s.erased) {child} ORDER BY {child}.night, {child}.room_type_id"
     ))
 }
