@@ -46,6 +46,7 @@ pub(crate) struct Fixture {
     pub(crate) kafka: Kafka,
     pub(crate) role: String,
     url: String,
+    pub(crate) max_parked: usize,
 }
 
 impl Fixture {
@@ -72,7 +73,7 @@ impl Fixture {
         admin.batch_execute(&tables).await.unwrap();
         inbox::migrate(&mut admin, SCHEMA, role).await.unwrap();
         let kafka = Kafka { topic_prefix: unique_prefix(purpose), ..Kafka::at(bootstrap()) };
-        Self { _database: database, admin, kafka, role: login.role, url: login.url }
+        Self { _database: database, admin, kafka, role: login.role, url: login.url, max_parked: 100 }
     }
 
     /// The same with these topics.
@@ -104,6 +105,7 @@ impl Fixture {
             pool: Database::parse(&self.url).unwrap().pool().unwrap(),
             health: health.clone(),
             metrics: metrics.clone(),
+            max_parked: self.max_parked,
             trace_messages: true,
         };
         let running = tokio::spawn(inbox::run(handler, intake, applied.clone(), shutdown.clone()));
