@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use contracts::{Cleanup, Topic, envelope::Envelope, envelope::TraceContext};
 use deadpool_postgres::Transaction;
-use inbox::{Applied, Delivery, Halt, Handler, Intake, Unapplied, Undecodable};
+use inbox::{Applied, Delivery, Halt, Handler, Intake, Parking, Unapplied, Undecodable};
 use servers::{
     TempDatabase, eventually, shared,
     topics::{self, NewRecord},
@@ -45,7 +45,7 @@ pub(crate) struct Fixture {
     pub(crate) admin: Client,
     pub(crate) kafka: Kafka,
     pub(crate) role: String,
-    url: String,
+    pub(crate) url: String,
     pub(crate) max_parked: usize,
 }
 
@@ -158,6 +158,15 @@ impl Fixture {
         eventually(&format!("{count} dead letters"), DEADLINE, check).await;
     }
 
+    pub(crate) async fn await_dead_letters_of(&self, subject: &str, count: i64) {
+        let sql = r#"SELECT count(*) FROM "the view".inbox_dead_letter WHERE aggregate = $1"#;
+        eventually(&format!("{count} dead letters of {subject}"), DEADLINE, async || {
+            let found = self.number(sql, &[&subject]).await;
+            if found >= count { Ok(Some(())) } else { Err(format!("{found} dead letters")) }
+        })
+        .await;
+    }
+
     /// Where the handler goes on, summed over all partitions.
     pub(crate) async fn next_offsets(&self) -> i64 {
         self.number(r#"SELECT coalesce(sum(next_offset), 0)::bigint FROM "the view".inbox_offset"#, &[]).await
@@ -221,7 +230,8 @@ impl Drop for Instance {
 
 /// Writes down each event, and can be made to wait before its transaction commits.
 pub(crate) struct Recorder {
-    topics: &'static [Topic],
+    pub(crate) topics: &'static [Topic],
+    pub(crate) parking: Parking,
     /// How many times events were to be applied.
     pub(crate) entered: watch::Sender<usize>,
     /// Each time takes a permit before it ends.
@@ -230,7 +240,12 @@ pub(crate) struct Recorder {
 
 impl Recorder {
     pub(crate) fn of(topics: &'static [Topic]) -> Self {
-        Self { topics, entered: watch::Sender::new(0), permits: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)) }
+        Self {
+            topics,
+            parking: Parking::Queue,
+            entered: watch::Sender::new(0),
+            permits: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
+        }
     }
 
     /// Waits for a permit before each commit. Gives also what tells how often that was begun.
@@ -258,6 +273,10 @@ impl Handler for Recorder {
 
     fn topics(&self) -> &'static [Topic] {
         self.topics
+    }
+
+    fn parking(&self) -> Parking {
+        self.parking
     }
 
     fn decode(&self, delivery: &Delivery) -> Result<Option<Thing>, Undecodable> {
