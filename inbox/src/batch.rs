@@ -1,8 +1,8 @@
 //! What goes into one transaction: the events, what is set aside, and how far each partition's offset moves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{message::Message, span::Spans, topics::Partition};
+use crate::{message::Message, parked::Aggregate, span::Spans, topics::Partition};
 
 /// The most messages in a batch.
 pub(crate) const MAX_MESSAGES: usize = 2_000;
@@ -74,6 +74,14 @@ impl<E> Batch<E> {
                 self.unreadable.push(DeadLetter { message, error });
             }
         }
+    }
+
+    /// The aggregates that its messages are about, as far as they are of any interest.
+    pub(crate) fn aggregates(&self) -> Vec<Aggregate<'_>> {
+        let unreadable = self.unreadable.iter().map(|letter| &letter.message);
+        let all = self.origins.iter().chain(unreadable);
+        let all: BTreeSet<_> = all.filter_map(|message| Some((message.partition, message.aggregate()?))).collect();
+        all.into_iter().collect()
     }
 
     /// Nothing to do, not even an offset to move.

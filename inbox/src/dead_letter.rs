@@ -1,13 +1,16 @@
-//! Setting messages aside: as they came, with the reason, in the transaction that moves their offsets.
+//! Setting messages aside: as they came, with the reason, in the transaction that moves their offsets. `commands` reads
+//! them again.
 
+use chrono::{DateTime, Utc};
 use deadpool_postgres::Transaction;
 use serde_json::{Value, json};
 use tokio_postgres::{Error, types::ToSql};
 
 use crate::{
-    batch::DeadLetter,
     message::{Headers, Message},
+    owner::Owner,
     schema::quote,
+    sorting::Letter,
     topics::Topics,
 };
 
@@ -16,20 +19,22 @@ const MAX_REASON: usize = 2_000;
 
 /// The statement, for one handler.
 pub(crate) struct DeadLetters {
-    handler: &'static str,
+    owner: Owner,
     set_aside: String,
 }
 
 impl DeadLetters {
-    pub(crate) fn new(schema: &str, handler: &'static str) -> Self {
+    pub(crate) fn new(schema: &str, owner: Owner) -> Self {
         let table = format!("{}.inbox_dead_letter", quote(schema));
         let set_aside = format!(
-            "INSERT INTO {table} (handler, topic, partition, message_offset, key, headers, document, error)
-             SELECT $1, * FROM unnest($2::text[], $3::int[], $4::bigint[], $5::bytea[], $6::jsonb[], $7::bytea[], $8::text[])
-             ON CONFLICT (handler, topic, partition, message_offset) DO UPDATE
+            "INSERT INTO {table} (handler, generation, topic, partition, message_offset, key, headers, document, error,
+                                  aggregate, sequence, published_at)
+             SELECT $1, $2, * FROM unnest($3::text[], $4::int[], $5::bigint[], $6::bytea[], $7::jsonb[], $8::bytea[],
+                                          $9::text[], $10::text[], $11::bigint[], $12::timestamptz[])
+             ON CONFLICT (handler, generation, topic, partition, message_offset) DO UPDATE
                  SET error = excluded.error, set_aside_at = excluded.set_aside_at"
         );
-        Self { handler, set_aside }
+        Self { owner, set_aside }
     }
 
     /// Sets these messages aside, each with its reason.
@@ -37,43 +42,51 @@ impl DeadLetters {
         &self,
         transaction: &Transaction<'_>,
         topics: &Topics,
-        letters: &[(&Message, String)],
+        letters: &[Letter<'_>],
     ) -> Result<(), Error> {
-        let column = |index: usize| letters[index].0;
-        let each = || (0..letters.len()).map(column);
+        let each = || letters.iter().map(|letter| letter.message);
         let names: Vec<&str> = each().map(|message| topics.of(message.partition).on_cluster.as_str()).collect();
         let numbers: Vec<i32> = each().map(|message| message.partition.number).collect();
         let offsets: Vec<i64> = each().map(|message| message.offset).collect();
         let keys: Vec<Option<&[u8]>> = each().map(|message| message.key.as_deref()).collect();
         let headers: Vec<Value> = each().map(|message| as_json(message.headers.as_ref())).collect();
         let documents: Vec<Option<&[u8]>> = each().map(|message| message.document.as_deref()).collect();
-        let reasons: Vec<String> = letters.iter().map(|(_, reason)| storable(reason)).collect();
+        let reasons: Vec<Option<String>> = letters.iter().map(|letter| letter.error.as_deref().map(storable)).collect();
+        let aggregates: Vec<Option<&str>> = each().map(Message::aggregate).collect();
+        let sequences: Vec<Option<i64>> = each().map(Message::sequence).collect();
+        let published = each().map(|message| message.published.and_then(DateTime::from_timestamp_millis));
+        let published: Vec<Option<DateTime<Utc>>> = published.collect();
         let statement = transaction.prepare_cached(&self.set_aside).await?;
-        let parameters: [&(dyn ToSql + Sync); 8] =
-            [&self.handler, &names, &numbers, &offsets, &keys, &headers, &documents, &reasons];
+        let parameters: [&(dyn ToSql + Sync); 12] = [
+            &self.owner.handler,
+            &self.owner.generation,
+            &names,
+            &numbers,
+            &offsets,
+            &keys,
+            &headers,
+            &documents,
+            &reasons,
+            &aggregates,
+            &sequences,
+            &published,
+        ];
         transaction.execute(&statement, &parameters).await?;
         Ok(())
     }
 
     /// Says in the log what was set aside, once it is. Neither the document nor the reason, which may quote it: there may
     /// be personal data in them.
-    pub(crate) fn log(&self, topics: &Topics, letters: &[(&Message, String)]) {
-        for (message, _) in letters {
+    pub(crate) fn log(&self, topics: &Topics, letters: &[Letter<'_>]) {
+        for Letter { message, .. } in letters.iter().filter(|letter| letter.error.is_some()) {
             tracing::warn!(
-                handler = self.handler,
+                handler = self.owner.handler,
                 topic = topics.of(message.partition).on_cluster,
                 partition = message.partition.number,
                 offset = message.offset,
-                "message set aside; inbox_dead_letter has it with the reason"
+                "message set aside; `inbox list` tells the reason"
             );
         }
-    }
-}
-
-impl DeadLetter {
-    /// The message with the reason.
-    pub(crate) fn with_reason(&self) -> (&Message, String) {
-        (&self.message, self.error.clone())
     }
 }
 
@@ -87,8 +100,20 @@ fn as_json(headers: Option<&Headers>) -> Value {
     headers.map(|(name, bytes)| json!([name, bytes.map(value)])).collect()
 }
 
+/// Headers as they came, of what [`as_json`] made of them.
+pub(crate) fn from_json(headers: &Value) -> Vec<(String, Option<Vec<u8>>)> {
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    let value = |value: &Value| match value {
+        Value::String(text) => Some(text.clone().into_bytes()),
+        Value::Object(_) => value["hex"].as_str()?.as_bytes().chunks(2).map(byte).collect(),
+        _ => None,
+    };
+    let headers = headers.as_array().into_iter().flatten();
+    headers.filter_map(|header| Some((header[0].as_str()?.to_owned(), value(&header[1])))).collect()
+}
+
 /// A reason as PostgreSQL's `text` can hold it.
-fn storable(reason: &str) -> String {
+pub(crate) fn storable(reason: &str) -> String {
     reason.chars().take(MAX_REASON).map(|char| if char == '\0' { char::REPLACEMENT_CHARACTER } else { char }).collect()
 }
 
@@ -106,6 +131,9 @@ mod tests {
             as_json(message.headers.as_ref()),
             json!([["a", "text"], ["b", null], ["c", {"hex": "ff00"}], ["a", {"hex": "6e756c00"}]])
         );
+        let kept = from_json(&as_json(message.headers.as_ref()));
+        let kept: Vec<_> = kept.iter().map(|(name, value)| (name.as_str(), value.as_deref())).collect();
+        assert_eq!(kept, headers, "and is read again as it came");
         assert_eq!(as_json(None), json!([]));
     }
 

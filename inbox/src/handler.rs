@@ -19,6 +19,17 @@ pub enum Unapplied {
     Refused(String),
 }
 
+/// What an event that cannot be applied means for the later ones of its aggregate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parking {
+    /// They queue behind it, in their order, until it is applied or skipped: what a reactor does may depend on it.
+    Queue,
+    /// They pass it, and the next that is applied makes it obsolete: each brings the whole document.
+    Replace,
+    /// They pass it, and it waits: no event depends on another.
+    Alone,
+}
+
 /// A projection or a reactor: turns messages into effects in PostgreSQL.
 ///
 /// Kafka may deliver a message twice, and a compacted topic may leave versions out. The intake's offsets keep a message
@@ -30,13 +41,24 @@ pub trait Handler: Send + Sync + 'static {
     /// Its name, under which its offsets are kept. Another name is another handler, which starts at the beginning.
     fn name(&self) -> &'static str;
 
+    /// Which copy of its effects it fills: a rebuild fills another one beside that which is in use. Offsets and events set
+    /// aside are kept for each.
+    fn generation(&self) -> i32 {
+        1
+    }
+
+    /// What an event that cannot be applied means for the later ones of its aggregate.
+    fn parking(&self) -> Parking {
+        Parking::Queue
+    }
+
     /// The topics that it reads.
     fn topics(&self) -> &'static [Topic];
 
     /// Reads a message, without any I/O. `Ok(None)`: of no interest.
     ///
     /// # Errors
-    /// When it can never be read; it is then set aside and the rest flows.
+    /// When it can never be read; it is then set aside, see [`Handler::parking`].
     fn decode(&self, delivery: &Delivery) -> Result<Option<Self::Event>, Undecodable>;
 
     /// Applies a batch in the order given, with as few statements as it can. Events of one partition are in order;

@@ -8,8 +8,9 @@ use rdkafka::error::KafkaError;
 use telemetry::{CancellationToken, backoff::Backoff};
 
 use crate::{
-    Applied, Halt, Handler, Intake, cluster, consumer::Subscription, metrics::Meters, obstacle::Obstacle,
-    offsets::Offsets, session::Session, span::Tracing, status::Status, topics::Topics,
+    Applied, Halt, Handler, Intake, cluster, consumer::Subscription, dead_letter::DeadLetters, metrics::Meters,
+    obstacle::Obstacle, offsets::Offsets, owner::Owner, parked::Parked, session::Session, span::Tracing,
+    status::Status, topics::Topics,
 };
 
 /// Runs the handler until the token is cancelled. `applied` is told after each commit.
@@ -28,14 +29,16 @@ pub fn run<H: Handler>(
     applied: Applied,
     shutdown: CancellationToken,
 ) -> impl Future<Output = Result<(), Halt>> + Send {
-    let name = handler.name();
-    let group = format!("{}{}.{name}", intake.kafka.topic_prefix, intake.service);
+    let owner = Owner::of(&handler);
+    let group = format!("{}{}.{owner}", intake.kafka.topic_prefix, intake.service);
     let setting = Setting {
         topics: Arc::new(Topics::new(handler.topics(), &intake.kafka)),
-        offsets: Offsets::new(&intake.schema, name),
+        offsets: Offsets::new(&intake.schema, owner),
+        parked: Parked::new(&intake.schema, owner),
+        dead_letters: DeadLetters::new(&intake.schema, owner),
         tracing: Tracing { enabled: intake.trace_messages, group },
-        meters: Meters::register(&intake.metrics, name),
-        status: Status::new(&intake.health, name),
+        meters: Meters::register(&intake.metrics, owner),
+        status: Status::new(&intake.health, owner),
         handler,
         intake,
         applied,
@@ -80,6 +83,8 @@ pub(crate) struct Setting<H> {
     pub(crate) shutdown: CancellationToken,
     pub(crate) topics: Arc<Topics>,
     pub(crate) offsets: Offsets,
+    pub(crate) parked: Parked,
+    pub(crate) dead_letters: DeadLetters,
     pub(crate) tracing: Tracing,
     pub(crate) meters: Meters,
     pub(crate) status: Status,

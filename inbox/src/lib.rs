@@ -9,6 +9,7 @@
 //! consumer   Kafka: the group and its rebalances                         knows no database
 //! position   where each partition goes on                                the stored offset, never Kafka's
 //! reader     message -> envelope -> the handler's event, into a batch    no I/O but the poll
+//! sorting    which of its events are applied, queue, or wait             no I/O
 //! writer     batch -> one transaction: offsets, effects, dead letters    knows no Kafka
 //! session    the loop: positions partitions, reads ahead while writing
 //! intake     one session after another, from start to stop or halt
@@ -18,9 +19,11 @@
 //! transaction. Whoever holds a stale offset, because another instance was faster or because its own commit landed though
 //! the answer was lost, moves nothing, rolls back and reads its offsets again. Kafka's group only shares out the work.
 
+mod any;
 mod applied;
 mod batch;
 mod cluster;
+pub mod command;
 mod consumer;
 mod dead_letter;
 mod delivery;
@@ -32,19 +35,24 @@ mod message;
 mod metrics;
 mod obstacle;
 mod offsets;
+mod owner;
+mod parked;
 mod position;
 mod reader;
+mod retry;
 mod schema;
 mod session;
+mod sorting;
 mod span;
 mod status;
 mod topics;
 mod writer;
 
+pub use any::AnyHandler;
 pub use applied::{Applied, Bell, Seen};
 pub use delivery::{Delivery, Undecodable};
 pub use halt::Halt;
-pub use handler::{Handler, Unapplied};
+pub use handler::{Handler, Parking, Unapplied};
 pub use intake::run;
 pub use schema::migrate;
 
@@ -66,6 +74,8 @@ pub struct Intake {
     pub health: Health,
     /// Told about lag, batches and events set aside.
     pub metrics: Metrics,
+    /// The most aggregates of a partition that may be parked; before one more is, the partition stops.
+    pub max_parked: usize,
     /// Whether each message of a sampled trace gets a `process` span. Set it where spans are exported: making one costs
     /// more than applying the event.
     pub trace_messages: bool,

@@ -4,13 +4,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
 use chrono::DateTime;
-use contracts::envelope::Envelope;
+use contracts::envelope::{Envelope, names};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 
 use crate::{
     Delivery, Undecodable,
     topics::{Partition, Topic},
 };
+
+/// The longest key that names an aggregate, in bytes: an index takes it.
+const MAX_KEY: usize = 256;
 
 /// A message, all of its bytes in one piece.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +87,25 @@ impl Message {
     pub(crate) fn size(&self) -> usize {
         let length = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, Bytes::len);
         length(&self.key) + length(&self.document) + self.headers.as_ref().map_or(0, |headers| headers.bytes.len())
+    }
+
+    /// The aggregate that it is about, where its key is usable: text, not too long, and what its `ce_subject` says, if that
+    /// can be read.
+    pub(crate) fn aggregate(&self) -> Option<&str> {
+        let key = self.key.as_deref()?;
+        let text = std::str::from_utf8(key).ok().filter(|key| !key.is_empty() && !key.contains('\0'))?;
+        let is_usable = key.len() <= MAX_KEY && self.header(names::SUBJECT).is_none_or(|subject| subject == key);
+        is_usable.then_some(text)
+    }
+
+    /// The aggregate's version, where the message tells it.
+    pub(crate) fn sequence(&self) -> Option<i64> {
+        std::str::from_utf8(self.header(names::SEQUENCE)?).ok()?.parse().ok()
+    }
+
+    fn header(&self, name: &str) -> Option<&[u8]> {
+        let mut headers = self.headers.as_ref()?.iter();
+        headers.find_map(|(found, value)| if found == name { value } else { None })
     }
 
     /// Reads the envelope and holds the key against it.

@@ -15,7 +15,7 @@ use prometheus_client::{
 };
 use telemetry::metrics::Metrics;
 
-use crate::topics::Partition;
+use crate::{owner::Owner, topics::Partition};
 
 /// One intake's metrics.
 #[derive(Default)]
@@ -37,10 +37,10 @@ struct Progress {
 
 impl Meters {
     /// Registers the metrics of a handler.
-    pub(crate) fn register(metrics: &Metrics, handler: &'static str) -> Self {
+    pub(crate) fn register(metrics: &Metrics, owner: Owner) -> Self {
         let meters = Self::default();
         metrics.register(|registry| {
-            let labelled = registry.sub_registry_with_label(("handler".into(), handler.into()));
+            let labelled = registry.sub_registry_with_label(("handler".into(), owner.to_string().into()));
             labelled.register("inbox_events_applied", "Events applied", meters.events.clone());
             labelled.register("inbox_batches", "Transactions committed", meters.batches.clone());
             labelled.register("inbox_dead_letters", "Messages set aside", meters.dead_letters.clone());
@@ -102,7 +102,10 @@ mod tests {
 
     #[test]
     fn the_lag_is_what_all_partitions_still_hold() {
-        let (meters, metrics) = (|metrics: &Metrics| Meters::register(metrics, "accounts"), Metrics::new());
+        let (meters, metrics) = (
+            |metrics: &Metrics| Meters::register(metrics, Owner { handler: "accounts", generation: 1 }),
+            Metrics::new(),
+        );
         let meters = meters(&metrics);
         let [first, second] = [0, 1].map(|number| Partition { topic: 0, number });
         meters.assigned([(first, 0, 10), (second, 5, 5)]);

@@ -6,12 +6,10 @@ use deadpool_postgres::{ClientWrapper, Transaction};
 use tokio_postgres::{Error, types::ToSql};
 
 use crate::{
+    owner::Owner,
     schema::quote,
     topics::{Partition, Topics},
 };
-
-/// The generation of a handler's effects that is written. A rebuild will fill another one.
-const GENERATION: i32 = 1;
 
 /// A partition's offset as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,19 +20,29 @@ pub(crate) struct Stored {
     pub(crate) cluster: Option<String>,
 }
 
+/// What came of moving offsets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Advanced {
+    /// All were as expected. Else the transaction must not be committed.
+    pub(crate) moved: bool,
+    /// The handler has parked aggregates, in whatever partition.
+    pub(crate) parked: bool,
+}
+
 /// The statements, for one handler.
 pub(crate) struct Offsets {
-    handler: &'static str,
+    owner: Owner,
     read: String,
     begin: String,
     advance: String,
 }
 
 impl Offsets {
-    pub(crate) fn new(schema: &str, handler: &'static str) -> Self {
+    pub(crate) fn new(schema: &str, owner: Owner) -> Self {
         let table = format!("{}.inbox_offset", quote(schema));
+        let parked = format!("{}.inbox_parked", quote(schema));
         Self {
-            handler,
+            owner,
             read: format!(
                 "SELECT topic, partition, next_offset, cluster_id
                  FROM {table} JOIN unnest($3::text[], $4::int[]) AS mine(topic, partition) USING (topic, partition)
@@ -47,12 +55,16 @@ impl Offsets {
                  ON CONFLICT DO NOTHING"
             ),
             advance: format!(
-                "UPDATE {table} AS stored SET next_offset = mine.next, updated_at = now()
+                "WITH moved AS (
+                 UPDATE {table} AS stored SET next_offset = mine.next, updated_at = now()
                  FROM unnest($3::text[], $4::int[], $5::bigint[], $6::bigint[])
                      AS mine(topic, partition, expected, next)
                  WHERE handler = $1 AND generation = $2
                    AND stored.topic = mine.topic AND stored.partition = mine.partition
-                   AND stored.next_offset = mine.expected"
+                   AND stored.next_offset = mine.expected
+                 RETURNING 1)
+                 SELECT (SELECT count(*) FROM moved),
+                        EXISTS (SELECT FROM {parked} WHERE handler = $1 AND generation = $2)"
             ),
         }
     }
@@ -66,7 +78,7 @@ impl Offsets {
     ) -> Result<BTreeMap<Partition, Stored>, Error> {
         let (names, numbers) = columns(topics, partitions.iter());
         let statement = client.prepare_cached(&self.read).await?;
-        let rows = client.query(&statement, &[&self.handler, &GENERATION, &names, &numbers]).await?;
+        let rows = client.query(&statement, &[&self.owner.handler, &self.owner.generation, &names, &numbers]).await?;
         let mut stored = BTreeMap::new();
         for row in rows {
             if let Some(partition) = topics.partition(row.try_get(0)?, row.try_get(1)?) {
@@ -87,28 +99,33 @@ impl Offsets {
         let (names, numbers) = columns(topics, first.keys());
         let offsets: Vec<i64> = first.values().copied().collect();
         let statement = client.prepare_cached(&self.begin).await?;
-        let parameters: [&(dyn ToSql + Sync); 6] = [&self.handler, &GENERATION, &names, &numbers, &offsets, &cluster];
+        let parameters: [&(dyn ToSql + Sync); 6] =
+            [&self.owner.handler, &self.owner.generation, &names, &numbers, &offsets, &cluster];
         client.execute(&statement, &parameters).await?;
         Ok(())
     }
 
-    /// Moves the offsets from what is `expected` to `next`, in one statement. `false` when any of them is stored with
-    /// another value: the transaction must not be committed then.
+    /// Moves the offsets from what is `expected` to `next`, in one statement, unless they are stored with other values.
+    ///
+    /// Whether aggregates are parked is looked up in the same statement: nobody parks one of these partitions unless they move
+    /// their offsets, so what it sees is still so when they have moved.
     pub(crate) async fn advance(
         &self,
         transaction: &Transaction<'_>,
         topics: &Topics,
         expected: &BTreeMap<Partition, i64>,
         next: &BTreeMap<Partition, i64>,
-    ) -> Result<bool, Error> {
+    ) -> Result<Advanced, Error> {
         let (names, numbers) = columns(topics, next.keys());
         // No offset is negative, so that of a partition which is not this instance's matches nothing.
         let from: Vec<i64> = next.keys().map(|partition| expected.get(partition).copied().unwrap_or(-1)).collect();
         let to: Vec<i64> = next.values().copied().collect();
         let statement = transaction.prepare_cached(&self.advance).await?;
-        let parameters: [&(dyn ToSql + Sync); 6] = [&self.handler, &GENERATION, &names, &numbers, &from, &to];
-        let moved = transaction.execute(&statement, &parameters).await?;
-        Ok(moved == next.len() as u64)
+        let parameters: [&(dyn ToSql + Sync); 6] =
+            [&self.owner.handler, &self.owner.generation, &names, &numbers, &from, &to];
+        let row = transaction.query_one(&statement, &parameters).await?;
+        let moved: i64 = row.try_get(0)?;
+        Ok(Advanced { moved: usize::try_from(moved).is_ok_and(|moved| moved == next.len()), parked: row.try_get(1)? })
     }
 }
 

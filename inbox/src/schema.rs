@@ -43,7 +43,9 @@ async fn migrate_here(client: &mut Client, role: &str) -> Result<(), refinery::E
     embedded::migrations::runner().set_migration_table_name(HISTORY).run_async(client).await?;
     let role = quote(role);
     client
-        .batch_execute(&format!("GRANT SELECT, INSERT, UPDATE, DELETE ON inbox_offset, inbox_dead_letter TO {role}"))
+        .batch_execute(&format!(
+            "GRANT SELECT, INSERT, UPDATE, DELETE ON inbox_offset, inbox_dead_letter, inbox_parked TO {role}"
+        ))
         .await
         .migration_err("error granting the inbox's tables", None)
 }

@@ -1,15 +1,22 @@
 //! The loop: partitions are positioned as the group gives them out, and a batch is written while the next one is read.
 
-use std::{collections::BTreeMap, mem, pin::pin};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    mem,
+    pin::pin,
+    time::Duration,
+};
 
 use rdkafka::{error::KafkaError, types::RDKafkaErrorCode};
 use telemetry::backoff::Backoff;
+use tokio::time::Instant;
 
 use crate::{
     Handler,
     batch::Batch,
     consumer::{Rebalance, Sight, Subscription},
     intake::{End, Setting},
+    obstacle::Obstacle,
     position::Finder,
     reader::Reader,
     topics::Partition,
@@ -23,6 +30,12 @@ pub(crate) struct Session<'a, H: Handler> {
     cluster: Option<String>,
     reader: Reader<'a, H>,
     writer: Writer<'a, H>,
+    /// The partitions that the group has given out to this instance.
+    mine: Vec<Partition>,
+    /// Those of them that stand still, since too much of them is parked.
+    full: BTreeSet<Partition>,
+    /// When it is looked next whether they may go on.
+    look_at: Instant,
     /// Read, but not yet being written.
     ahead: Batch<H::Event>,
     trouble: Option<Trouble>,
@@ -38,11 +51,16 @@ enum Trouble {
     Refusal,
 }
 
+/// How often it is looked whether a partition that stands still may go on.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// What a session attends to next.
 enum Next {
     Stop,
     Rebalance(Rebalance),
     Sight(Sight),
+    /// Partitions that stand still may be able to go on.
+    Look,
     /// There is something to write, or the client reports something.
     Read(Result<(), KafkaError>),
 }
@@ -51,7 +69,18 @@ impl<'a, H: Handler> Session<'a, H> {
     /// A session of a member that has asked to join.
     pub(crate) fn new(of: &'a Setting<H>, subscription: Subscription, cluster: Option<String>) -> Self {
         let (reader, writer) = (Reader::new(of), Writer::new(of));
-        Self { of, cluster, reader, writer, ahead: Batch::default(), trouble: None, subscription }
+        Self {
+            of,
+            cluster,
+            reader,
+            writer,
+            mine: Vec::new(),
+            full: BTreeSet::new(),
+            look_at: Instant::now(),
+            ahead: Batch::default(),
+            trouble: None,
+            subscription,
+        }
     }
 
     /// Reads and writes until the intake is to stop.
@@ -59,9 +88,14 @@ impl<'a, H: Handler> Session<'a, H> {
         while !self.of.shutdown.is_cancelled() {
             match self.next().await {
                 Next::Stop => break,
-                Next::Rebalance(Rebalance::Assigned(partitions)) => self.position(partitions).await?,
+                Next::Rebalance(Rebalance::Assigned(partitions)) => {
+                    self.mine = partitions;
+                    self.full.clear();
+                    self.position().await?;
+                }
                 Next::Rebalance(Rebalance::Revoked) => self.give_up()?,
                 Next::Sight(sight) => self.see(&sight),
+                Next::Look => self.look().await?,
                 Next::Read(Err(error)) => self.heed(error).await?,
                 Next::Read(Ok(())) => self.write().await?,
             }
@@ -79,6 +113,7 @@ impl<'a, H: Handler> Session<'a, H> {
             () = self.of.shutdown.cancelled() => Next::Stop,
             rebalance = news.next() => Next::Rebalance(rebalance),
             sight = sights.next() => Next::Sight(sight),
+            () = tokio::time::sleep_until(self.look_at), if !self.full.is_empty() => Next::Look,
             () = std::future::ready(()), if !waiting => Next::Read(Ok(())),
             read = self.reader.fill(member, &mut self.ahead), if waiting => Next::Read(read),
         }
@@ -107,10 +142,13 @@ impl<'a, H: Handler> Session<'a, H> {
         match written {
             Written::Committed => self.no_trouble(&Trouble::Refusal),
             Written::Stopped => return Ok(()),
+            Written::Full(partitions) => {
+                self.full.extend(partitions);
+                self.position().await?;
+            }
             Written::Fenced => {
                 tracing::info!(handler = self.of.handler.name(), "the stored offsets have moved; going on from there");
-                let partitions = self.writer.partitions();
-                self.position(partitions).await?;
+                self.position().await?;
             }
         }
         match read {
@@ -119,9 +157,10 @@ impl<'a, H: Handler> Session<'a, H> {
         }
     }
 
-    /// Reads these partitions from where they go on, and forgets what was read before.
-    async fn position(&mut self, partitions: Vec<Partition>) -> Result<(), End> {
+    /// Reads this instance's partitions from where they go on, and forgets what was read before.
+    async fn position(&mut self) -> Result<(), End> {
         self.forget();
+        self.look_at = Instant::now() + LOOK;
         let finder = Finder {
             topics: &self.of.topics,
             pool: &self.of.intake.pool,
@@ -129,18 +168,56 @@ impl<'a, H: Handler> Session<'a, H> {
             cluster: self.cluster.as_deref(),
             client: self.subscription.member.client(),
         };
-        let Some(positions) = self.of.overcome(|| finder.find(&partitions)).await? else { return Ok(()) };
-        let next: BTreeMap<Partition, i64> = positions.iter().map(|(of, position)| (*of, position.next)).collect();
+        let Some(positions) = self.of.overcome(|| finder.find(&self.mine)).await? else { return Ok(()) };
+        let goes_on = positions.iter().filter(|(of, _)| !self.full.contains(of));
+        let next: BTreeMap<Partition, i64> = goes_on.map(|(of, position)| (*of, position.next)).collect();
         self.subscription.member.assign(&next)?;
         self.of.meters.assigned(positions.into_iter().map(|(of, position)| (of, position.next, position.end)));
-        self.of.status.assigned(next.len());
+        self.of.status.assigned(self.mine.len(), self.standstill());
         self.trouble = None;
         self.reader.go_on_from(next.clone());
         self.writer.go_on_from(next);
         Ok(())
     }
 
+    /// Goes on with the partitions of which enough has been retried or skipped.
+    async fn look(&mut self) -> Result<(), End> {
+        self.look_at = Instant::now() + LOOK;
+        let counts = async {
+            let client = self.of.intake.pool.get().await?;
+            Ok::<_, Obstacle>(self.of.parked.count(&client, &self.of.topics).await?)
+        };
+        match counts.await {
+            Ok(counts) => {
+                let before = self.full.len();
+                let limit = self.of.intake.max_parked;
+                self.full.retain(|partition| counts.get(partition).is_some_and(|count| *count >= limit));
+                if self.full.len() < before { self.position().await } else { Ok(()) }
+            }
+            Err(obstacle) => {
+                tracing::debug!(?obstacle, "looking whether partitions may go on");
+                Ok(())
+            }
+        }
+    }
+
+    /// Which partitions stand still, and what to do.
+    fn standstill(&self) -> Option<String> {
+        let named = |of: &Partition| format!("{} partition {}", self.of.topics.of(*of).on_cluster, of.number);
+        let partitions: Vec<String> = self.full.iter().map(named).collect();
+        let limit = self.of.intake.max_parked;
+        (!partitions.is_empty()).then(|| {
+            format!(
+                "standing still: {}: {limit} aggregates are parked, the limit; see `inbox list`, mend the cause, then \
+                 `inbox retry --all` or `inbox skip`",
+                partitions.join(", ")
+            )
+        })
+    }
+
     fn give_up(&mut self) -> Result<(), End> {
+        self.mine.clear();
+        self.full.clear();
         self.forget();
         self.of.meters.assigned([]);
         Ok(self.subscription.member.give_up()?)
@@ -174,8 +251,7 @@ impl<'a, H: Handler> Session<'a, H> {
             // Positioning finds out whether the offset is really gone, and halts then.
             Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
                 self.of.pause(&mut Backoff::for_connecting()).await;
-                let partitions = self.writer.partitions();
-                self.position(partitions).await?;
+                self.position().await?;
             }
             // A single broker that is away, and an absence that the database caused and a rebalance ends.
             Some(

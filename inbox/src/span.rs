@@ -63,10 +63,10 @@ impl Spans {
         self.0.push((event, span));
     }
 
-    /// The event is not applied but set aside.
-    pub(crate) fn set_aside(&self, event: usize) {
+    /// The event is not applied, and why.
+    pub(crate) fn fail(&self, event: usize, why: &str) {
         for (_, span) in self.0.iter().filter(|(of, _)| *of == event) {
-            fail(span, "set aside");
+            fail(span, why);
         }
     }
 

@@ -7,7 +7,7 @@ use std::{
 
 use telemetry::health::{Health, Part};
 
-use crate::Halt;
+use crate::{Halt, owner::Owner};
 
 /// The facts that readiness comes from.
 pub(crate) struct Status {
@@ -21,13 +21,15 @@ struct Facts {
     database: Option<String>,
     /// Why Kafka is not read, if so.
     kafka: Option<String>,
+    /// Which partitions stand still because too much is parked, if any.
+    full: Option<String>,
     /// How many partitions this instance has; none before the first assignment.
     partitions: Option<usize>,
 }
 
 impl Status {
-    pub(crate) fn new(health: &Health, handler: &str) -> Self {
-        Self { part: health.part(format!("inbox.{handler}")), facts: Mutex::default() }
+    pub(crate) fn new(health: &Health, owner: Owner) -> Self {
+        Self { part: health.part(format!("inbox.{owner}")), facts: Mutex::default() }
     }
 
     /// The database works, or why not.
@@ -41,10 +43,10 @@ impl Status {
     }
 
     /// The group has given this instance so many partitions, and it knows where each goes on. A rebalance afterwards
-    /// takes no readiness away: all instances would lose it at the same moment.
-    pub(crate) fn assigned(&self, partitions: usize) {
+    /// takes no readiness away: all instances would lose it at the same moment. Some may stand still, and why.
+    pub(crate) fn assigned(&self, partitions: usize, full: Option<String>) {
         self.change(|facts| {
-            *facts = Facts { partitions: Some(partitions), ..Facts::default() };
+            *facts = Facts { partitions: Some(partitions), full, ..Facts::default() };
             true
         });
     }
@@ -69,6 +71,7 @@ impl Status {
             Facts { database: Some(trouble), .. } => self.part.not_ready(format!("PostgreSQL: {trouble}")),
             Facts { kafka: Some(trouble), .. } => self.part.not_ready(format!("Kafka: {trouble}")),
             Facts { partitions: None, .. } => self.part.not_ready("joining the consumer group"),
+            Facts { full: Some(remedy), .. } => self.part.not_ready(remedy.clone()),
             Facts { partitions: Some(0), .. } => self.part.ready_as("standby: other instances have all partitions"),
             Facts { partitions: Some(_), .. } => self.part.ready(),
         }
@@ -82,7 +85,7 @@ mod tests {
     #[test]
     fn is_ready_when_nothing_is_in_the_way() {
         let health = Health::new();
-        let status = Status::new(&health, "accounts");
+        let status = Status::new(&health, Owner { handler: "accounts", generation: 1 });
         let says = || {
             let state = health.report().parts["inbox.accounts"].clone();
             (state.ready, state.reason.unwrap_or_default())
@@ -91,14 +94,16 @@ mod tests {
         assert_eq!(says(), (false, "Kafka: no broker answers".into()));
         status.kafka(None);
         assert_eq!(says(), (false, "joining the consumer group".into()));
-        status.assigned(2);
+        status.assigned(2, None);
         assert_eq!(says(), (true, String::new()));
         status.kafka(Some("gone".into()));
         status.database(Some("gone too".into()));
         assert_eq!(says(), (false, "PostgreSQL: gone too".into()));
         status.database(None);
         assert_eq!(says(), (false, "Kafka: gone".into()));
-        status.assigned(0);
+        status.assigned(2, Some("too much is parked".into()));
+        assert_eq!(says(), (false, "too much is parked".into()));
+        status.assigned(0, None);
         assert_eq!(says(), (true, "standby: other instances have all partitions".into()));
     }
 }

@@ -2,9 +2,14 @@
 //!
 //! What passes is waited out, with the same batch again. What one event's data causes is found by trying the batch in
 //! halves under savepoints, down to the event, which is set aside; the others are applied, in their order, in the same
-//! transaction. The way without a fault pays for none of that.
+//! transaction, but for those that queue behind it. The way without a fault pays for none of that but a look whether
+//! anything is parked.
 
-use std::{collections::BTreeMap, ops::Range, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+    time::Duration,
+};
 
 use deadpool_postgres::{PoolError, Transaction};
 use telemetry::{backoff::Backoff, database::reason};
@@ -12,11 +17,10 @@ use tokio_postgres::Error;
 
 use crate::{
     Handler, Unapplied,
-    batch::{Batch, DeadLetter},
-    dead_letter::DeadLetters,
+    batch::Batch,
     fault::Fault,
     intake::Setting,
-    message::Message,
+    sorting::{Sorting, Way},
     topics::Partition,
 };
 
@@ -28,10 +32,23 @@ const LAST_BATCH: Duration = Duration::from_secs(5);
 pub(crate) enum Written {
     /// Its effects are there.
     Committed,
+    /// Its effects are there, but for those of these partitions from some event on: it would have parked too many
+    /// aggregates.
+    Full(BTreeSet<Partition>),
     /// The stored offsets are not those that it follows: nothing of it is there, or all of it was already.
     Fenced,
     /// The intake is to stop: nothing of it is there.
     Stopped,
+}
+
+/// What became of a try to write a batch.
+enum Tried {
+    /// Committed; the offsets now stored.
+    Committed(BTreeMap<Partition, i64>),
+    /// Rolled back: the stored offsets are others.
+    Fenced,
+    /// Rolled back: these partitions have to stop at these offsets.
+    Over(BTreeMap<Partition, i64>),
 }
 
 /// Why a try to write a batch failed.
@@ -52,15 +69,13 @@ impl From<Error> for Failure {
 /// Writes batches and knows which offsets are stored.
 pub(crate) struct Writer<'a, H> {
     of: &'a Setting<H>,
-    dead_letters: DeadLetters,
     /// The offset that is stored for each partition of this instance.
     stored: BTreeMap<Partition, i64>,
 }
 
 impl<'a, H: Handler> Writer<'a, H> {
     pub(crate) fn new(of: &'a Setting<H>) -> Self {
-        let dead_letters = DeadLetters::new(&of.intake.schema, of.handler.name());
-        Self { of, dead_letters, stored: BTreeMap::new() }
+        Self { of, stored: BTreeMap::new() }
     }
 
     /// These offsets are stored.
@@ -68,35 +83,33 @@ impl<'a, H: Handler> Writer<'a, H> {
         self.stored = stored;
     }
 
-    /// The partitions of this instance.
-    pub(crate) fn partitions(&self) -> Vec<Partition> {
-        self.stored.keys().copied().collect()
-    }
-
     /// Writes the batch, however long it takes.
     pub(crate) async fn write(&mut self, batch: &Batch<H::Event>) -> Written {
         let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(2));
         let mut one_by_one = false;
+        let mut stops = BTreeMap::new();
         loop {
             let cut_off = async {
                 self.of.shutdown.cancelled().await;
                 tokio::time::sleep(LAST_BATCH).await;
             };
             let tried = tokio::select! {
-                tried = self.attempt(batch, one_by_one) => tried,
+                tried = self.attempt(batch, one_by_one, &stops) => tried,
                 () = cut_off => {
                     batch.spans.given_up();
                     return Written::Stopped;
                 }
             };
             match tried {
-                Ok(true) => {
+                Ok(Tried::Committed(next)) => {
                     self.of.status.database(None);
-                    self.stored.extend(&batch.next);
+                    self.stored.extend(next);
                     self.of.applied.ring();
-                    return Written::Committed;
+                    let full: BTreeSet<Partition> = stops.into_keys().collect();
+                    return if full.is_empty() { Written::Committed } else { Written::Full(full) };
                 }
-                Ok(false) => {
+                Ok(Tried::Over(over)) => stops.extend(over),
+                Ok(Tried::Fenced) => {
                     batch.spans.given_up();
                     return Written::Fenced;
                 }
@@ -117,65 +130,145 @@ impl<'a, H: Handler> Writer<'a, H> {
         }
     }
 
-    /// One transaction. `false` when the offsets are not as expected; it is rolled back then, as after an error.
-    async fn attempt(&self, batch: &Batch<H::Event>, one_by_one: bool) -> Result<bool, Failure> {
+    /// One transaction, rolled back unless committed. Partitions stop at `stops`.
+    async fn attempt(
+        &self,
+        batch: &Batch<H::Event>,
+        one_by_one: bool,
+        stops: &BTreeMap<Partition, i64>,
+    ) -> Result<Tried, Failure> {
+        let topics = &self.of.topics;
+        let mut next = batch.next.clone();
+        next.extend(stops);
         let mut client = self.of.intake.pool.get().await?;
         let mut transaction = client.transaction().await?;
         // First, so that an instance which has been overtaken finds out before it touches anything; and the row's lock
         // makes another one, which has this partition too, wait for the outcome.
-        if !self.of.offsets.advance(&transaction, &self.of.topics, &self.stored, &batch.next).await? {
+        let advanced = self.of.offsets.advance(&transaction, topics, &self.stored, &next).await?;
+        if !advanced.moved {
             transaction.rollback().await?;
-            return Ok(false);
+            return Ok(Tried::Fenced);
         }
-        let mut letters: Vec<(&Message, String)> = batch.unreadable.iter().map(DeadLetter::with_reason).collect();
-        if one_by_one {
-            for (event, error) in self.apply_what_can_be(&mut transaction, &batch.events).await? {
-                batch.spans.set_aside(event);
-                letters.push((&batch.origins[event], refusal(&error)));
-            }
-        } else if !batch.events.is_empty() {
-            self.of.handler.apply(&transaction, &batch.events).await?;
+        let aggregates = if advanced.parked { batch.aggregates() } else { Vec::new() };
+        let parked = self.of.parked.lock(&transaction, topics, &aggregates).await?;
+        let mut sorting = Sorting::new(self.of.handler.parking(), parked, stops.clone());
+        for unreadable in &batch.unreadable {
+            sorting.set_aside(&unreadable.message, Some(unreadable.error.clone()));
         }
-        if !letters.is_empty() {
-            self.dead_letters.set_aside(&transaction, &self.of.topics, &letters).await?;
+        let applied = self.apply(&mut transaction, batch, one_by_one, &mut sorting).await?;
+        if let Some(over) = self.park(&transaction, &sorting).await? {
+            transaction.rollback().await?;
+            return Ok(Tried::Over(over));
+        }
+        let passed = sorting.passed(&batch.origins);
+        if !passed.is_empty() {
+            self.of.parked.pass(&transaction, topics, &passed).await?;
         }
         transaction.commit().await?;
-        self.dead_letters.log(&self.of.topics, &letters);
-        let refused = letters.len() - batch.unreadable.len();
-        self.of.meters.committed(&batch.next, batch.events.len() - refused, letters.len());
-        Ok(true)
+        self.of.dead_letters.log(topics, sorting.letters());
+        self.of.meters.committed(&next, applied, sorting.letters().len());
+        Ok(Tried::Committed(next))
     }
 
-    /// Applies the events in their order but for those that fail by their own fault, which are returned.
-    async fn apply_what_can_be(
+    /// Sets aside what is to be. Where partitions would have too much parked then, gives where they have to stop instead.
+    async fn park(
+        &self,
+        transaction: &Transaction<'_>,
+        sorting: &Sorting<'_>,
+    ) -> Result<Option<BTreeMap<Partition, i64>>, Failure> {
+        if sorting.letters().is_empty() {
+            return Ok(None);
+        }
+        let topics = &self.of.topics;
+        let parking = sorting.newly_parked();
+        if !parking.is_empty() {
+            let over = sorting.over(self.of.intake.max_parked, &self.of.parked.count(transaction, topics).await?);
+            if !over.is_empty() {
+                return Ok(Some(over));
+            }
+            self.of.parked.park(transaction, topics, &parking).await?;
+        }
+        self.of.dead_letters.set_aside(transaction, topics, sorting.letters()).await?;
+        Ok(None)
+    }
+
+    /// Applies the events in their order, but for those that go another way; one by one also but for those that fail by
+    /// their own fault. Gives how many were applied.
+    async fn apply<'b>(
         &self,
         transaction: &mut Transaction<'_>,
-        events: &[H::Event],
-    ) -> Result<Vec<(usize, Unapplied)>, Unapplied> {
-        let mut refused = Vec::new();
+        batch: &'b Batch<H::Event>,
+        one_by_one: bool,
+        sorting: &mut Sorting<'b>,
+    ) -> Result<usize, Unapplied> {
+        let mut applied = 0;
         // The next range to try is the last one here.
         let mut ranges: Vec<Range<usize>> = Vec::new();
-        ranges.extend((!events.is_empty()).then_some(0..events.len()));
+        ranges.extend((!batch.events.is_empty()).then_some(0..batch.events.len()));
         while let Some(range) = ranges.pop() {
-            let savepoint = transaction.transaction().await?;
-            let applied = async {
-                self.of.handler.apply(&savepoint, &events[range.clone()]).await?;
-                // A deferred constraint must not wait for the commit to say no.
-                Ok(savepoint.batch_execute("SET CONSTRAINTS ALL IMMEDIATE").await?)
-            };
-            match applied.await {
-                Ok(()) => savepoint.commit().await?,
-                Err(error) if Fault::of(&error) == Fault::Definite => {
-                    savepoint.rollback().await?;
-                    match halves(&range) {
-                        Some([first, second]) => ranges.extend([second, first]),
-                        None => refused.push((range.start, error)),
+            let range = Self::up_to_another_way(batch, range, &mut ranges, sorting);
+            if range.is_empty() {
+                continue;
+            }
+            let events = &batch.events[range.clone()];
+            if !one_by_one {
+                self.of.handler.apply(transaction, events).await?;
+                applied += range.len();
+                continue;
+            }
+            match try_to_apply(&self.of.handler, transaction, events).await? {
+                None => applied += range.len(),
+                Some(error) => match halves(&range) {
+                    Some([first, second]) => ranges.extend([second, first]),
+                    None => {
+                        batch.spans.fail(range.start, "set aside");
+                        sorting.set_aside(&batch.origins[range.start], Some(refusal(&error)));
                     }
-                }
-                Err(error) => return Err(error),
+                },
             }
         }
-        Ok(refused)
+        Ok(applied)
+    }
+
+    /// The range up to its first event that is not applied, which is seen to; what comes after that is put back.
+    fn up_to_another_way<'b>(
+        batch: &'b Batch<H::Event>,
+        range: Range<usize>,
+        ranges: &mut Vec<Range<usize>>,
+        sorting: &mut Sorting<'b>,
+    ) -> Range<usize> {
+        let goes = |event: &usize| sorting.way(&batch.origins[*event]);
+        let Some(other) = range.clone().find(|event| goes(event) != Way::Apply) else { return range };
+        if goes(&other) == Way::Queue {
+            batch.spans.fail(other, "queued behind an earlier one");
+            sorting.set_aside(&batch.origins[other], None);
+        } else {
+            batch.spans.fail(other, "left for later");
+        }
+        ranges.extend((other + 1 < range.end).then_some(other + 1..range.end));
+        range.start..other
+    }
+}
+
+/// Applies events under a savepoint. Gives why not when that is the events' own fault; nothing of them is there then.
+pub(crate) async fn try_to_apply<H: Handler>(
+    handler: &H,
+    transaction: &mut Transaction<'_>,
+    events: &[H::Event],
+) -> Result<Option<Unapplied>, Unapplied> {
+    let savepoint = transaction.transaction().await?;
+    let applied = async {
+        handler.apply(&savepoint, events).await?;
+        // A deferred constraint must not wait for the commit to say no.
+        Ok(savepoint.batch_execute("SET CONSTRAINTS ALL IMMEDIATE").await?)
+    };
+    match applied.await {
+        Ok(()) => savepoint.commit().await.map(|()| None).map_err(Unapplied::from),
+        Err(error) if Fault::of(&error) == Fault::Definite => {
+            savepoint.rollback().await?;
+            Ok(Some(error))
+        }
+        Err(error) => Err(error),
     }
 }
 
@@ -186,7 +279,7 @@ fn halves(range: &Range<usize>) -> Option<[Range<usize>; 2]> {
 }
 
 /// What was said against it, for the dead letter.
-fn refusal(error: &Unapplied) -> String {
+pub(crate) fn refusal(error: &Unapplied) -> String {
     let Unapplied::Statement(error) = error else { return error.to_string() };
     let state = error.code().map(|state| format!(" (SQLSTATE {})", state.code())).unwrap_or_default();
     format!("refused by the database{state}: {}", reason(error))

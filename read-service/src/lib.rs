@@ -12,5 +12,5 @@ mod settings;
 pub mod view;
 
 pub use service::{Error, serve};
-pub use settings::{ServeArgs, Settings};
+pub use settings::{InboxArgs, ServeArgs, Settings, desk};
 pub use view::migrate;

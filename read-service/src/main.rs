@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use read_service::ServeArgs;
+use read_service::{InboxArgs, ServeArgs};
 use telemetry::{
     database::Database,
     health::Health,
@@ -31,6 +31,8 @@ struct Cli {
 enum Command {
     /// Creates or upgrades the views, their schema and their role. Safe to run again.
     Migrate(MigrateArgs),
+    /// Shows what projections could not apply, and sees to it. Works while the service runs.
+    Inbox(InboxArgs),
     /// Fills the views from Kafka and serves them.
     Serve(ServeArgs),
 }
@@ -62,6 +64,10 @@ async fn main() -> ExitCode {
             Ok(database) => migrate(&args.logs, &database).await,
             Err(problems) => return settings::refuse(&problems),
         },
+        Command::Inbox(args) => match args.check() {
+            Ok(database) => return inbox(&args, &database).await,
+            Err(problems) => return settings::refuse(&problems),
+        },
         Command::Serve(args) => {
             let logs = args.logs.clone();
             match args.check() {
@@ -89,6 +95,23 @@ async fn migrate(logs: &LogArgs, database: &Database) -> anyhow::Result<()> {
     read_service::migrate(database).await?;
     tracing::info!("the views are up to date");
     Ok(())
+}
+
+/// Exits with 1 when something is left to be done; what is printed says what.
+#[allow(clippy::print_stderr, reason = "a command talks to who typed it")]
+async fn inbox(args: &InboxArgs, database: &Database) -> ExitCode {
+    let done = async {
+        let desk = read_service::desk(database)?;
+        anyhow::Ok(inbox::command::run(&args.action, &[desk], &mut std::io::stdout()).await?)
+    };
+    match done.await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 async fn serve(logs: &LogArgs, settings: read_service::Settings, listen: std::net::SocketAddr) -> anyhow::Result<()> {

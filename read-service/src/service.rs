@@ -3,15 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use auth::Auth;
-use inbox::{Applied, Handler, Intake};
+use inbox::{Applied, Intake};
 use telemetry::{CancellationToken, health::Health, metrics::Metrics};
 use tokio::{net::TcpListener, task::JoinSet};
 
 use crate::{
     Settings,
     graphql::{Executor, Freshness},
-    http,
-    projection::{self, Journal, Projector},
+    http, projection,
     view::{self, Connections},
 };
 
@@ -69,6 +68,7 @@ pub async fn serve(
         pool,
         health: health.clone(),
         metrics,
+        max_parked: settings.max_parked,
         trace_messages: settings.trace_messages,
     };
 
@@ -84,17 +84,16 @@ pub async fn serve(
         None => tracing::warn!("no tokens are asked for: whoever reaches this service may see everything"),
     }
     tasks.spawn(view::keep_journal(intake.pool.clone(), settings.journal_keep, shutdown.clone()));
-    let mut projections = Projections { tasks: &mut tasks, intake, applied, shutdown: shutdown.clone() };
-    projections.start(Projector::new(&projection::ACCOUNT));
-    projections.start(Projector::new(&projection::GUEST));
-    projections.start(Projector::new(&projection::ROOM_TYPE));
-    projections.start(Projector::new(&projection::RATE_PLAN));
-    projections.start(Projector::new(&projection::BOOKING));
-    projections.start(Projector::new(&projection::PAYMENT));
-    projections.start(Projector::new(&projection::TASK));
-    projections.start(Projector::new(&projection::SITE));
-    projections.start(Projector::new(&projection::SITE_BOOKING));
-    projections.start(Journal::new(settings.journal_keep));
+    for handler in projection::all(settings.journal_keep) {
+        let name = handler.name();
+        let run = handler.run(intake.clone(), applied.clone(), shutdown.clone());
+        // If it halts, it has said so in its health part: the others and the queries go on.
+        tasks.spawn(async move {
+            if let Err(halt) = run.await {
+                tracing::error!(projection = name, error = %halt, "a projection has halted");
+            }
+        });
+    }
     let served = telemetry::http::serve(listener, router, shutdown.clone()).await.map_err(Error::Http);
     // A listener that failed ends the rest too.
     shutdown.cancel();
@@ -102,25 +101,4 @@ pub async fn serve(
     let ended = async { while tasks.join_next().await.is_some() {} };
     telemetry::shutdown::within_grace(ended, &shutdown, telemetry::shutdown::GRACE).await;
     served
-}
-
-/// Starts projections.
-struct Projections<'a> {
-    tasks: &'a mut JoinSet<()>,
-    intake: Intake,
-    applied: Applied,
-    shutdown: CancellationToken,
-}
-
-impl Projections<'_> {
-    /// Starts one. If it halts, it has said so in its health part: the others and the queries go on.
-    fn start<H: Handler>(&mut self, handler: H) {
-        let name = handler.name();
-        let run = inbox::run(handler, self.intake.clone(), self.applied.clone(), self.shutdown.clone());
-        self.tasks.spawn(async move {
-            if let Err(halt) = run.await {
-                tracing::error!(projection = name, error = %halt, "a projection has halted");
-            }
-        });
-    }
 }

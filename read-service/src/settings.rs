@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use auth::{AuthArgs, AuthSettings};
+use inbox::command::{Action, Desk, MAX_PARKED, ParkingArgs};
 use telemetry::{
     database::Database,
     kafka::{Kafka, KafkaArgs},
@@ -10,7 +11,7 @@ use telemetry::{
     settings::Problems,
 };
 
-use crate::view;
+use crate::{projection, view};
 
 /// The flags of `read-service serve`, as they come in.
 #[derive(Debug, clap::Args)]
@@ -36,6 +37,9 @@ pub struct ServeArgs {
     database_connections: String,
 
     #[command(flatten)]
+    parking: ParkingArgs,
+
+    #[command(flatten)]
     kafka: KafkaArgs,
 
     #[command(flatten)]
@@ -59,6 +63,8 @@ pub struct Settings {
     pub read_after_timeout: Duration,
     /// How long the journal keeps an event, since it was recorded.
     pub journal_keep: Duration,
+    /// The most aggregates of a partition that may be parked by a projection.
+    pub max_parked: usize,
     /// The connections that serve queries.
     pub serving: view::Options,
     /// Whose tokens are good; without them everybody may ask for everything.
@@ -75,6 +81,7 @@ impl Settings {
             kafka,
             read_after_timeout: Duration::from_secs(5),
             journal_keep: 30 * DAY,
+            max_parked: MAX_PARKED,
             serving: view::Options::default(),
             auth: None,
             trace_messages: false,
@@ -100,6 +107,7 @@ impl ServeArgs {
         let database = Database::check("--database-url / DATABASE_URL", self.database_url.as_deref(), &mut problems);
         let kafka = self.kafka.check(&mut problems);
         let auth = self.auth.check(&mut problems);
+        let max_parked = self.parking.check(&mut problems);
         let listen = problems.parse("--listen / LISTEN", &self.listen);
         let timeout = problems.parse::<u64>(TIMEOUT, &self.read_after_timeout_ms);
         if timeout.is_some_and(|timeout| timeout > LONGEST) {
@@ -119,9 +127,45 @@ impl ServeArgs {
             settings.auth = auth?;
             settings.journal_keep = keep? * DAY;
             settings.serving.connections = connections?;
+            settings.max_parked = max_parked?;
             settings.trace_messages = self.logs.otlp_endpoint().is_some();
             Some((settings, listen?))
         })();
         problems.finish(settings)
     }
+}
+
+/// `read-service inbox`.
+#[derive(Debug, clap::Args)]
+pub struct InboxArgs {
+    /// The read database, as for `serve`.
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true, global = true)]
+    database_url: Option<String>,
+
+    /// What is done.
+    #[command(subcommand)]
+    pub action: Action,
+}
+
+impl InboxArgs {
+    /// Checks the flags.
+    ///
+    /// # Errors
+    /// Every problem that there is.
+    pub fn check(&self) -> Result<Database, Problems> {
+        let mut problems = Problems::new();
+        let database = Database::check("--database-url / DATABASE_URL", self.database_url.as_deref(), &mut problems);
+        problems.finish(database)
+    }
+}
+
+/// The projections' inbox, for `read-service inbox`.
+///
+/// # Errors
+/// When TLS is asked for and cannot be had.
+pub fn desk(database: &Database) -> std::io::Result<Desk> {
+    let database = database.clone().as_role(view::ROLE).application_name("read-service inbox").pool_size(1);
+    // What was parked was not too old for the journal when it came.
+    let handlers = projection::all(Duration::MAX);
+    Ok(Desk { schema: view::SCHEMA.to_owned(), pool: database.pool()?, handlers })
 }

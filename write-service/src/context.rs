@@ -5,7 +5,7 @@ use std::{str::FromStr, sync::Arc, time::Duration};
 use contracts::Topic;
 use deadpool_postgres::Pool;
 use futures::future::BoxFuture;
-use inbox::{Applied, Halt, Intake};
+use inbox::{AnyHandler, Applied};
 use refinery::Runner;
 use reqwest::Url;
 use telemetry::CancellationToken;
@@ -99,9 +99,8 @@ pub struct Setting {
     pub variable: &'static str,
 }
 
-/// Runs a handler until the token is cancelled.
-pub(crate) type Reactor =
-    fn(&Arc<Surroundings>, Intake, Applied, CancellationToken) -> BoxFuture<'static, Result<(), Halt>>;
+/// Makes a handler that works in the schema, where these surroundings want it.
+pub(crate) type Reactor = fn(&Arc<Surroundings>, &str) -> Option<Box<dyn AnyHandler>>;
 
 /// Works until the token is cancelled.
 pub(crate) type Worker = fn(Workshop, CancellationToken) -> BoxFuture<'static, ()>;

@@ -8,7 +8,7 @@ use telemetry::{database, health::Health, logs, metrics::Metrics, settings, shut
 use tokio::net::TcpListener;
 use write_service::{
     acls::AclArgs,
-    settings::{MigrateArgs, Republish, RepublishArgs, Serve, ServeArgs},
+    settings::{InboxArgs, MigrateArgs, Republish, RepublishArgs, Serve, ServeArgs},
 };
 
 /// A request's many small pieces are faster to get and to give back than from the C library's allocator.
@@ -31,6 +31,8 @@ enum Action {
     Serve(ServeArgs),
     /// Tells aggregates again as they are, for readers that start late or have lost what they had, then exits.
     Republish(RepublishArgs),
+    /// Shows what reactors could not apply, and sees to it. Works while the service runs.
+    Inbox(InboxArgs),
     /// Creates or upgrades the contexts' schemas and roles, then exits.
     Migrate(MigrateArgs),
     /// Prints, as a shell script, what every service may do on a Kafka that has ACLs: made from the contracts.
@@ -54,6 +56,14 @@ async fn main() -> anyhow::Result<ExitCode> {
                 Err(problems) => Ok(settings::refuse(&problems)),
             }
         }
+        Action::Inbox(args) => match args.check() {
+            Ok(inbox) => {
+                let done = inbox::command::run(&args.action, &inbox.desks()?, &mut std::io::stdout()).await?;
+                // What is left to be done, the output says.
+                Ok(if done { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+            }
+            Err(problems) => Ok(settings::refuse(&problems)),
+        },
         Action::Migrate(args) => match args.check() {
             Ok(admin) => migrate(&admin, &args.logs).await,
             Err(problems) => Ok(settings::refuse(&problems)),

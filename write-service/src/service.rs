@@ -44,6 +44,7 @@ pub async fn serve(
         idempotency_keep,
         connections,
         trace_messages,
+        max_parked,
         surroundings,
         outbox,
         auth,
@@ -74,6 +75,7 @@ pub async fn serve(
             pool: shell.pool.clone(),
             health: health.clone(),
             metrics: metrics.clone(),
+            max_parked,
             trace_messages,
         };
         let there = spawn(&mut tasks, context, &intake, &shell.applied, &surroundings, &meters, &shutdown);
@@ -131,10 +133,10 @@ fn spawn(
     let (pool, part) = (intake.pool.clone(), intake.health.part(format!("database.{}", context.name)));
     let (signal, stop) = (there.clone(), shutdown.clone());
     tasks.spawn(async move { database::watch(&pool, context, &part, &signal, &stop).await });
-    for reactor in context.reactors {
+    for handler in context.reactors.iter().filter_map(|reactor| reactor(surroundings, context.schema)) {
         let (there, stop) = (there.clone(), shutdown.clone());
         // Its health part is there from now on, so the service is not ready before it is.
-        let run = reactor(surroundings, intake.clone(), applied.clone(), shutdown.clone());
+        let run = handler.run(intake.clone(), applied.clone(), shutdown.clone());
         tasks.spawn(async move {
             tokio::select! {
                 () = there.cancelled() => {}

@@ -1,9 +1,10 @@
 //! The service's settings: its flags with environment variables behind them, checked all together.
 
-use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
+use std::{net::SocketAddr, ops::RangeInclusive, sync::Arc, time::Duration};
 
 use auth::{AuthArgs, AuthSettings};
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
+use inbox::command::{Action, Desk, MAX_PARKED, ParkingArgs};
 use telemetry::{
     database::Database,
     kafka::{Kafka, KafkaArgs},
@@ -45,6 +46,8 @@ pub struct Settings {
     pub connections: usize,
     /// Whether each message that a reactor applies gets a span; worth its cost where spans are exported.
     pub trace_messages: bool,
+    /// The most aggregates of a partition that may be parked by a reactor.
+    pub max_parked: usize,
     /// What is around the contexts.
     pub surroundings: Surroundings,
     /// For how long the outbox's rows are kept.
@@ -65,6 +68,7 @@ impl Settings {
             idempotency_keep: Period::DAY,
             connections: 16,
             trace_messages: false,
+            max_parked: MAX_PARKED,
             surroundings,
             outbox: Retention { keep: Period::WEEK, slots: Vec::new() },
             auth: None,
@@ -122,23 +126,11 @@ pub struct ServeArgs {
     )]
     outbox_slots: Vec<String>,
 
-    /// Where the third party is that charges cards. Payments asks it.
-    #[arg(long, env = "CARD_PROCESSOR_URL", default_value = "http://127.0.0.1:8090", value_name = "URL")]
-    card_processor_url: String,
+    #[command(flatten)]
+    surroundings: SurroundingsArgs,
 
-    /// How long a payment waits for the card of its account, or for another one after a decline, before it is declined.
-    /// A number with s, m, h or d.
-    #[arg(long, env = "CARD_WAIT", default_value = "10m", value_name = "TIME")]
-    card_wait: String,
-
-    /// How Payments comes by the cards of accounts: from its own copy of them, or from Accounts, which passes each booking on
-    /// with its card. The same for both contexts, wherever they run.
-    #[arg(long, env = "CARD_DETAILS", default_value = "cache", value_name = "cache|pipeline")]
-    card_details: String,
-
-    /// How long a booking waits for its payment before it expires: longer than --card-wait. A number with s, m, h or d.
-    #[arg(long, env = "BOOKING_EXPIRY", default_value = "30m", value_name = "TIME")]
-    booking_expiry: String,
+    #[command(flatten)]
+    parking: ParkingArgs,
 
     #[command(flatten)]
     auth: AuthArgs,
@@ -174,17 +166,10 @@ impl ServeArgs {
         let timeout = bounded(READ_AFTER_TIMEOUT, &self.read_after_timeout_ms, 0..=LONGEST_WAIT_MS, &mut problems);
         let connections = bounded(CONNECTIONS, &self.database_connections, 1..=1_000, &mut problems);
         let keep = problems.parse("--idempotency-keep / IDEMPOTENCY_KEEP", &self.idempotency_keep);
-        let card_processor =
-            problems.parse::<Url>("--card-processor-url / CARD_PROCESSOR_URL", &self.card_processor_url);
-        let is_http = card_processor.as_ref().is_none_or(|url| ["http", "https"].contains(&url.scheme()));
-        if !is_http {
-            problems.add("--card-processor-url / CARD_PROCESSOR_URL", "expected a URL with http or https");
-        }
-        let card_wait = problems.parse::<Period>("--card-wait / CARD_WAIT", &self.card_wait);
+        let surroundings = self.surroundings.check(&mut problems);
+        let max_parked = self.parking.check(&mut problems);
         let auth = self.auth.check(&mut problems);
         let outbox_keep = problems.parse("--outbox-keep / OUTBOX_KEEP", &self.outbox_keep);
-        let card_details = problems.parse("--card-details / CARD_DETAILS", &self.card_details);
-        let booking_expiry = problems.parse::<Period>("--booking-expiry / BOOKING_EXPIRY", &self.booking_expiry);
         let trace_messages = self.logs.otlp_endpoint().is_some();
         let serve = (|| {
             let settings = Settings {
@@ -195,12 +180,8 @@ impl ServeArgs {
                 idempotency_keep: keep?,
                 connections: usize::try_from(connections?).ok()?,
                 trace_messages,
-                surroundings: Surroundings {
-                    card_processor: card_processor?,
-                    card_wait: card_wait?.duration(),
-                    card_details: card_details?,
-                    booking_expiry: booking_expiry?.duration(),
-                },
+                max_parked: max_parked?,
+                surroundings: surroundings?,
                 outbox: Retention { keep: outbox_keep?, slots: self.outbox_slots },
                 auth: auth?,
             };
@@ -300,6 +281,104 @@ impl RepublishArgs {
             Some(Republish { contexts, selection: Selection { topic: self.topic, id: self.id, raise_version } })
         });
         problems.finish(selected)
+    }
+}
+
+/// What is around the contexts, as flags.
+#[derive(Clone, Debug, Args)]
+struct SurroundingsArgs {
+    /// Where the third party is that charges cards. Payments asks it.
+    #[arg(long, env = "CARD_PROCESSOR_URL", default_value = "http://127.0.0.1:8090", value_name = "URL")]
+    card_processor_url: String,
+
+    /// How long a payment waits for the card of its account, or for another one after a decline, before it is declined.
+    /// A number with s, m, h or d.
+    #[arg(long, env = "CARD_WAIT", default_value = "10m", value_name = "TIME")]
+    card_wait: String,
+
+    /// How Payments comes by the cards of accounts: from its own copy of them, or from Accounts, which passes each booking on
+    /// with its card. The same for both contexts, wherever they run.
+    #[arg(long, env = "CARD_DETAILS", default_value = "cache", value_name = "cache|pipeline")]
+    card_details: String,
+
+    /// How long a booking waits for its payment before it expires: longer than --card-wait. A number with s, m, h or d.
+    #[arg(long, env = "BOOKING_EXPIRY", default_value = "30m", value_name = "TIME")]
+    booking_expiry: String,
+}
+
+impl SurroundingsArgs {
+    fn check(&self, problems: &mut Problems) -> Option<Surroundings> {
+        let card_processor =
+            problems.parse::<Url>("--card-processor-url / CARD_PROCESSOR_URL", &self.card_processor_url);
+        let is_http = card_processor.as_ref().is_none_or(|url| ["http", "https"].contains(&url.scheme()));
+        if !is_http {
+            problems.add("--card-processor-url / CARD_PROCESSOR_URL", "expected a URL with http or https");
+        }
+        let card_wait = problems.parse::<Period>("--card-wait / CARD_WAIT", &self.card_wait);
+        let card_details = problems.parse("--card-details / CARD_DETAILS", &self.card_details);
+        let booking_expiry = problems.parse::<Period>("--booking-expiry / BOOKING_EXPIRY", &self.booking_expiry);
+        Some(Surroundings {
+            card_processor: card_processor?,
+            card_wait: card_wait?.duration(),
+            card_details: card_details?,
+            booking_expiry: booking_expiry?.duration(),
+        })
+    }
+}
+
+/// `write-service inbox`.
+#[derive(Clone, Debug, Args)]
+pub struct InboxArgs {
+    /// The database of every context that has none of its own.
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    database_url: Option<String>,
+
+    #[command(flatten)]
+    own: OwnDatabases,
+
+    /// A context whose inbox it is; repeat it for several. All, unless given.
+    #[arg(long = "context", env = "CONTEXTS", value_name = "NAME", value_delimiter = ',')]
+    contexts: Vec<String>,
+
+    #[command(flatten)]
+    surroundings: SurroundingsArgs,
+
+    /// What is done.
+    #[command(subcommand)]
+    pub action: Action,
+}
+
+/// What `inbox` needs, checked.
+pub struct Inbox {
+    contexts: Vec<(&'static Context, Database)>,
+    surroundings: Arc<Surroundings>,
+}
+
+impl InboxArgs {
+    /// Checks all flags.
+    ///
+    /// # Errors
+    /// With every problem that was found.
+    pub fn check(&self) -> Result<Inbox, Problems> {
+        let mut problems = Problems::new();
+        let contexts = databases(&self.contexts, self.database_url.as_deref(), &self.own, &mut problems);
+        let surroundings = self.surroundings.check(&mut problems).map(Arc::new);
+        problems.finish(surroundings.map(|surroundings| Inbox { contexts, surroundings }))
+    }
+}
+
+impl Inbox {
+    /// The contexts' inboxes.
+    ///
+    /// # Errors
+    /// When TLS to the database cannot be set up.
+    pub fn desks(self) -> std::io::Result<Vec<Desk>> {
+        let desk = |(context, database): (&Context, Database)| {
+            let database = database.as_role(context.schema).application_name("write-service inbox").pool_size(1);
+            let handlers = context.reactors.iter().filter_map(|reactor| reactor(&self.surroundings, context.schema));
+            Ok(Desk { schema: context.schema.to_owned(), pool: database.pool()?, handlers: handlers.collect() })
+        };
+        self.contexts.into_iter().map(desk).collect()
     }
 }
 

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use contracts::{Cleanup, Topic, envelope::Envelope, envelope::TraceContext};
 use deadpool_postgres::Transaction;
-use inbox::{Applied, Delivery, Halt, Handler, Intake, Unapplied, Undecodable};
+use inbox::{Applied, Delivery, Halt, Handler, Intake, Parking, Unapplied, Undecodable};
 use servers::{
     TempDatabase, eventually, shared,
     topics::{self, NewRecord},
@@ -45,7 +45,8 @@ pub(crate) struct Fixture {
     pub(crate) admin: Client,
     pub(crate) kafka: Kafka,
     pub(crate) role: String,
-    url: String,
+    pub(crate) url: String,
+    pub(crate) max_parked: usize,
 }
 
 impl Fixture {
@@ -72,7 +73,7 @@ impl Fixture {
         admin.batch_execute(&tables).await.unwrap();
         inbox::migrate(&mut admin, SCHEMA, role).await.unwrap();
         let kafka = Kafka { topic_prefix: unique_prefix(purpose), ..Kafka::at(bootstrap()) };
-        Self { _database: database, admin, kafka, role: login.role, url: login.url }
+        Self { _database: database, admin, kafka, role: login.role, url: login.url, max_parked: 100 }
     }
 
     /// The same with these topics.
@@ -104,6 +105,7 @@ impl Fixture {
             pool: Database::parse(&self.url).unwrap().pool().unwrap(),
             health: health.clone(),
             metrics: metrics.clone(),
+            max_parked: self.max_parked,
             trace_messages: true,
         };
         let running = tokio::spawn(inbox::run(handler, intake, applied.clone(), shutdown.clone()));
@@ -154,6 +156,15 @@ impl Fixture {
             if found >= count { Ok(Some(())) } else { Err(format!("{found} dead letters")) }
         };
         eventually(&format!("{count} dead letters"), DEADLINE, check).await;
+    }
+
+    pub(crate) async fn await_dead_letters_of(&self, subject: &str, count: i64) {
+        let sql = r#"SELECT count(*) FROM "the view".inbox_dead_letter WHERE aggregate = $1"#;
+        eventually(&format!("{count} dead letters of {subject}"), DEADLINE, async || {
+            let found = self.number(sql, &[&subject]).await;
+            if found >= count { Ok(Some(())) } else { Err(format!("{found} dead letters")) }
+        })
+        .await;
     }
 
     /// Where the handler goes on, summed over all partitions.
@@ -219,7 +230,8 @@ impl Drop for Instance {
 
 /// Writes down each event, and can be made to wait before its transaction commits.
 pub(crate) struct Recorder {
-    topics: &'static [Topic],
+    pub(crate) topics: &'static [Topic],
+    pub(crate) parking: Parking,
     /// How many times events were to be applied.
     pub(crate) entered: watch::Sender<usize>,
     /// Each time takes a permit before it ends.
@@ -228,7 +240,12 @@ pub(crate) struct Recorder {
 
 impl Recorder {
     pub(crate) fn of(topics: &'static [Topic]) -> Self {
-        Self { topics, entered: watch::Sender::new(0), permits: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)) }
+        Self {
+            topics,
+            parking: Parking::Queue,
+            entered: watch::Sender::new(0),
+            permits: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
+        }
     }
 
     /// Waits for a permit before each commit. Gives also what tells how often that was begun.
@@ -256,6 +273,10 @@ impl Handler for Recorder {
 
     fn topics(&self) -> &'static [Topic] {
         self.topics
+    }
+
+    fn parking(&self) -> Parking {
+        self.parking
     }
 
     fn decode(&self, delivery: &Delivery) -> Result<Option<Thing>, Undecodable> {

@@ -7,6 +7,7 @@ mod fixture;
 mod halts;
 mod migrations;
 mod once;
+mod parking;
 mod poison;
 mod readiness;
 mod sharing;

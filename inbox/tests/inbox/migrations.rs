@@ -21,7 +21,7 @@ async fn several_may_migrate_at_once_and_again() {
     tokio::join!(migrate(), migrate(), migrate());
     migrate().await;
     let worker = connect(&login.url).await;
-    for table in ["inbox_offset", "inbox_dead_letter"] {
+    for table in ["inbox_offset", "inbox_dead_letter", "inbox_parked"] {
         worker.query(&format!(r#"SELECT * FROM "a ""b".{table} FOR UPDATE"#), &[]).await.unwrap();
         worker.execute(&format!(r#"DELETE FROM "a ""b".{table}"#), &[]).await.unwrap();
     }

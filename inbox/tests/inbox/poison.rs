@@ -71,7 +71,7 @@ async fn only_the_events_that_the_database_refuses_are_set_aside() {
     let fixture = Fixture::new("refused", ONE).await;
     let mut all = records(0, 1_000);
     for place in [0, 500, 501, 999] {
-        all[place] = record("refused", 13);
+        all[place] = record(&format!("refused-{place}"), 13);
     }
     fixture.produce(&ONE[0], all).await;
     let instance = fixture.start(Recorder::of(ONE));

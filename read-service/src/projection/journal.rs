@@ -6,7 +6,7 @@ use std::{sync::LazyLock, time::Duration};
 use chrono::Utc;
 use contracts::Topic;
 use deadpool_postgres::Transaction;
-use inbox::{Delivery, Handler, Unapplied, Undecodable};
+use inbox::{Delivery, Handler, Parking, Unapplied, Undecodable};
 use tokio_postgres::types::Type;
 
 use super::{
@@ -59,6 +59,11 @@ impl Handler for Journal {
 
     fn topics(&self) -> &'static [Topic] {
         &TOPICS
+    }
+
+    /// A line is about one event.
+    fn parking(&self) -> Parking {
+        Parking::Alone
     }
 
     fn decode(&self, delivery: &Delivery) -> Result<Option<Row>, Undecodable> {

@@ -12,6 +12,10 @@
 //! projector   message -> row -> statement
 //! ```
 
+use std::time::Duration;
+
+use inbox::AnyHandler;
+
 mod account;
 mod booking;
 mod cells;
@@ -40,3 +44,19 @@ pub use room_type::ROOM_TYPE;
 pub use site::SITE;
 pub use site_booking::SITE_BOOKING;
 pub use task::TASK;
+
+/// Every handler that fills a view; the journal keeps its events for that long.
+pub fn all(journal_keep: Duration) -> Vec<Box<dyn AnyHandler>> {
+    vec![
+        Box::new(Projector::new(&ACCOUNT)),
+        Box::new(Projector::new(&GUEST)),
+        Box::new(Projector::new(&ROOM_TYPE)),
+        Box::new(Projector::new(&RATE_PLAN)),
+        Box::new(Projector::new(&BOOKING)),
+        Box::new(Projector::new(&PAYMENT)),
+        Box::new(Projector::new(&TASK)),
+        Box::new(Projector::new(&SITE)),
+        Box::new(Projector::new(&SITE_BOOKING)),
+        Box::new(Journal::new(journal_keep)),
+    ]
+}

@@ -2,7 +2,7 @@
 
 use contracts::{Topic, envelope::AggregateVersion};
 use deadpool_postgres::Transaction;
-use inbox::{Delivery, Handler, Unapplied, Undecodable};
+use inbox::{Delivery, Handler, Parking, Unapplied, Undecodable};
 use serde::de::DeserializeOwned;
 use tokio_postgres::types::Type;
 
@@ -70,6 +70,11 @@ impl<D: DeserializeOwned> Handler for Projector<D> {
 
     fn topics(&self) -> &'static [Topic] {
         std::slice::from_ref(self.of.view.topic())
+    }
+
+    /// Each event brings the whole document.
+    fn parking(&self) -> Parking {
+        Parking::Replace
     }
 
     /// The document must be about the aggregate and the version that the envelope names: the order of events is by the

@@ -2,12 +2,12 @@
 
 mod bookings;
 
-use futures::FutureExt;
+use inbox::AnyHandler;
 
 use crate::context::{CardDetails, Reactor};
 
 /// Every reactor.
-pub(super) const ALL: &[Reactor] = &[|surroundings, intake, applied, shutdown| match surroundings.card_details {
-    CardDetails::Pipeline => inbox::run(bookings::Bookings, intake, applied, shutdown).boxed(),
-    CardDetails::Cache => async { Ok(()) }.boxed(),
+pub(super) const ALL: &[Reactor] = &[|surroundings, _| match surroundings.card_details {
+    CardDetails::Pipeline => Some(Box::new(bookings::Bookings) as Box<dyn AnyHandler>),
+    CardDetails::Cache => None,
 }];

@@ -3,12 +3,8 @@
 mod bookings;
 mod room_types;
 
-use futures::FutureExt;
-
 use crate::context::Reactor;
 
 /// Every reactor.
-pub(super) const ALL: &[Reactor] = &[
-    |_, intake, applied, shutdown| inbox::run(bookings::Bookings, intake, applied, shutdown).boxed(),
-    |_, intake, applied, shutdown| inbox::run(room_types::RoomTypes, intake, applied, shutdown).boxed(),
-];
+pub(super) const ALL: &[Reactor] =
+    &[|_, _| Some(Box::new(bookings::Bookings)), |_, _| Some(Box::new(room_types::RoomTypes))];

@@ -5,20 +5,17 @@ mod commands;
 mod payments;
 mod site_bookings;
 
-use futures::FutureExt;
-
 use crate::{context::Reactor, idempotency::Answers, read_after::Copy};
 
 /// Every reactor.
 pub(super) const ALL: &[Reactor] = &[
-    |_, intake, applied, shutdown| inbox::run(accounts::AccountCopies, intake, applied, shutdown).boxed(),
-    |surroundings, intake, applied, shutdown| {
-        let answers = Answers::of(&intake.schema);
-        inbox::run(commands::Commands { answers, surroundings: surroundings.clone() }, intake, applied, shutdown)
-            .boxed()
+    |_, _| Some(Box::new(accounts::AccountCopies)),
+    |surroundings, schema| {
+        let (answers, surroundings) = (Answers::of(schema), surroundings.clone());
+        Some(Box::new(commands::Commands { answers, surroundings }))
     },
-    |_, intake, applied, shutdown| inbox::run(payments::Payments, intake, applied, shutdown).boxed(),
-    |_, intake, applied, shutdown| inbox::run(site_bookings::SiteBookings, intake, applied, shutdown).boxed(),
+    |_, _| Some(Box::new(payments::Payments)),
+    |_, _| Some(Box::new(site_bookings::SiteBookings)),
 ];
 
 /// Every copy that the reactors keep, for commands to wait for.

@@ -2,13 +2,10 @@
 
 mod bookings;
 
-use futures::FutureExt;
-
 use crate::{context::Reactor, read_after::Copy};
 
 /// Every reactor.
-pub(super) const ALL: &[Reactor] =
-    &[|_, intake, applied, shutdown| inbox::run(bookings::Bookings, intake, applied, shutdown).boxed()];
+pub(super) const ALL: &[Reactor] = &[|_, _| Some(Box::new(bookings::Bookings))];
 
 /// Every copy that the reactors keep, for commands to wait for.
 pub(super) const COPIES: &[Copy] = &[bookings::COPY];

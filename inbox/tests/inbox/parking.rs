@@ -1,0 +1,156 @@
+//! What queues behind an event that cannot be applied, what passes it, and how an operator sees to it.
+
+use clap::Parser;
+use inbox::{
+    Parking,
+    command::{self, Action, Desk},
+};
+use telemetry::database::Database;
+
+use crate::fixture::{Fixture, ONE, Recorder, SCHEMA, record, records};
+
+#[derive(Parser)]
+struct Line {
+    #[command(subcommand)]
+    action: Action,
+}
+
+const ALLOW_13: &str = r#"ALTER TABLE "the view".effect DROP CONSTRAINT effect_n_check"#;
+
+impl Fixture {
+    /// Runs a command, as a service would: whether nothing is left to do, and what it prints.
+    async fn command(&self, handler: Recorder, line: &[&str]) -> Result<(bool, String), String> {
+        let action = Line::try_parse_from(["inbox"].iter().chain(line)).unwrap().action;
+        let pool = Database::parse(&self.url).unwrap().pool().unwrap();
+        let desk = Desk { schema: SCHEMA.to_owned(), pool, handlers: vec![Box::new(handler)] };
+        let mut out = Vec::new();
+        let done = command::run(&action, &[desk], &mut out).await.map_err(|failure| failure.to_string())?;
+        Ok((done, String::from_utf8(out).unwrap()))
+    }
+
+    /// The numbers of a subject's effects, in their order.
+    async fn numbers(&self, subject: &str) -> Vec<i64> {
+        let sql = r#"SELECT n FROM "the view".effect WHERE subject = $1 ORDER BY place"#;
+        self.admin.query(sql, &[&subject]).await.unwrap().iter().map(|row| row.get(0)).collect()
+    }
+
+    async fn parked(&self) -> i64 {
+        self.number(r#"SELECT count(*) FROM "the view".inbox_parked"#, &[]).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_aggregates_later_events_queue_behind_a_poisoned_one_until_it_is_retried() {
+    let fixture = Fixture::new("queue", ONE).await;
+    let mut all = records(0, 50);
+    all.extend([record("a", 1), record("a", 13), record("a", 14)]);
+    fixture.produce(&ONE[0], all).await;
+    let instance = fixture.start(Recorder::of(ONE));
+    fixture.await_dead_letters_of("a", 2).await;
+    fixture.produce(&ONE[0], vec![record("a", 15), record("b", 1)]).await;
+    fixture.await_dead_letters_of("a", 3).await;
+    fixture.await_effects(52).await;
+    assert_eq!((fixture.numbers("a").await, fixture.numbers("b").await), (vec![1], vec![1]));
+
+    let (done, list) = fixture.command(Recorder::of(ONE), &["list"]).await.unwrap();
+    assert!(done && list.contains("SQLSTATE 23514") && list.contains("waits behind"), "{list}");
+    let (done, said) = fixture.command(Recorder::of(ONE), &["retry", "--all"]).await.unwrap();
+    assert!(!done && said.contains("0 applied, 3 left") && said.contains("still refused"), "{said}");
+
+    fixture.admin.batch_execute(ALLOW_13).await.unwrap();
+    let (done, said) = fixture.command(Recorder::of(ONE), &["retry", "--aggregate", "a"]).await.unwrap();
+    assert!(done && said.contains("3 applied, 0 left"), "{said}");
+    assert_eq!((fixture.numbers("a").await, fixture.parked().await), (vec![1, 13, 14, 15], 0));
+    fixture.produce(&ONE[0], vec![record("a", 16)]).await;
+    fixture.await_effects(56).await;
+    assert_eq!(instance.stop().await, Ok(()));
+    fixture.assert_once_and_in_order(56).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_skipped_event_lets_the_rest_be_retried() {
+    let fixture = Fixture::new("skip", ONE).await;
+    fixture.produce(&ONE[0], vec![record("a", 13), record("a", 14)]).await;
+    let instance = fixture.start(Recorder::of(ONE));
+    fixture.await_dead_letters_of("a", 2).await;
+    let skip = ["skip", "--handler", "recorder", "--aggregate", "a"];
+    let refused = fixture.command(Recorder::of(ONE), &skip).await.unwrap_err();
+    assert!(refused.contains("--yes"), "{refused}");
+    let confirmed: Vec<&str> = skip.into_iter().chain(["--yes"]).collect();
+    let (_, said) = fixture.command(Recorder::of(ONE), &confirmed).await.unwrap();
+    assert!(said.contains("1 left"), "{said}");
+    assert!(fixture.command(Recorder::of(ONE), &["retry", "--all"]).await.unwrap().0);
+    assert_eq!((fixture.numbers("a").await, fixture.parked().await), (vec![14], 0));
+    assert_eq!(instance.stop().await, Ok(()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_is_passed_by_a_later_document() {
+    let fixture = Fixture::new("passed", ONE).await;
+    let view = || Recorder { parking: Parking::Replace, ..Recorder::of(ONE) };
+    let instance = fixture.start(view());
+    fixture.produce(&ONE[0], vec![record("a", 13), record("b", 13)]).await;
+    fixture.await_dead_letters_of("b", 1).await;
+    fixture.produce(&ONE[0], vec![record("a", 14)]).await;
+    fixture.await_effects(1).await;
+    assert_eq!(fixture.reasons().await.len(), 1, "that of a is obsolete, that of b is not");
+    assert_eq!(fixture.parked().await, 1);
+    assert_eq!(instance.stop().await, Ok(()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn too_many_parked_aggregates_stop_the_partition_until_they_are_retried() {
+    let mut fixture = Fixture::new("limit", ONE).await;
+    fixture.max_parked = 2;
+    let mut all: Vec<_> = ["a", "b", "c"].map(|subject| record(subject, 13)).into();
+    all.push(record("d", 1));
+    fixture.produce(&ONE[0], all).await;
+    let instance = fixture.start(Recorder::of(ONE));
+    instance.await_state(false, "inbox retry --all").await;
+    assert_eq!((fixture.parked().await, fixture.effects().await, fixture.next_offsets().await), (2, 0, 2));
+    fixture.admin.batch_execute(ALLOW_13).await.unwrap();
+    assert!(fixture.command(Recorder::of(ONE), &["retry", "--all"]).await.unwrap().0);
+    instance.await_state(true, "").await;
+    fixture.await_effects(4).await;
+    assert_eq!(instance.stop().await, Ok(()));
+    fixture.assert_once_and_in_order(4).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn retries_and_new_events_of_one_aggregate_do_not_overtake_each_other() {
+    let fixture = Fixture::new("overtake", ONE).await;
+    let instance = fixture.start(Recorder::of(ONE));
+    let mut produced = 0;
+    for round in 0..20_i64 {
+        // Never broken: there is one to drop in each round.
+        let add = r#"ALTER TABLE "the view".effect ADD CONSTRAINT poison CHECK (n <> 1000000) NOT VALID"#;
+        let numbers = [100 + 100 * round, 101 + 100 * round];
+        fixture.produce(&ONE[0], numbers.map(|n| record("a", n)).into()).await;
+        produced += 2;
+        if round == 0 {
+            fixture.await_effects(2).await;
+            fixture.admin.batch_execute(add).await.unwrap();
+        }
+        let poison = format!(
+            r#"ALTER TABLE "the view".effect DROP CONSTRAINT poison;
+               ALTER TABLE "the view".effect ADD CONSTRAINT poison CHECK (n <> {}) NOT VALID"#,
+            150 + 100 * round
+        );
+        fixture.admin.batch_execute(&poison).await.unwrap();
+        fixture.produce(&ONE[0], vec![record("a", 150 + 100 * round), record("a", 151 + 100 * round)]).await;
+        produced += 2;
+        fixture.await_dead_letters_of("a", 1).await;
+        let mend = r#"ALTER TABLE "the view".effect DROP CONSTRAINT poison;
+            ALTER TABLE "the view".effect ADD CONSTRAINT poison CHECK (n <> 1000000) NOT VALID"#;
+        fixture.admin.batch_execute(mend).await.unwrap();
+        let later: Vec<_> = (160..180).map(|n| record("a", n + 100 * round)).collect();
+        let (retried, ()) =
+            tokio::join!(fixture.command(Recorder::of(ONE), &["retry", "--all"]), fixture.produce(&ONE[0], later));
+        produced += 20;
+        assert!(retried.unwrap().0);
+        fixture.await_effects(produced).await;
+        assert_eq!(fixture.parked().await, 0, "nothing stays behind the retry");
+    }
+    assert_eq!(instance.stop().await, Ok(()));
+    fixture.assert_once_and_in_order(produced).await;
+}
