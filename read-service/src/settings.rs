@@ -10,7 +10,7 @@ use telemetry::{
     settings::Problems,
 };
 
-use crate::view;
+use crate::{live, view};
 
 /// The flags of `read-service serve`, as they come in.
 #[derive(Debug, clap::Args)]
@@ -30,6 +30,14 @@ pub struct ServeArgs {
     /// How long the journal keeps an event, in days since it was recorded.
     #[arg(long, env = "JOURNAL_KEEP_DAYS", default_value = "30", value_name = "DAYS")]
     journal_keep_days: String,
+
+    /// How many connections may be open for subscriptions at once: websockets and event streams.
+    #[arg(long, env = "SUBSCRIBERS", default_value = "10000", value_name = "CONNECTIONS")]
+    subscribers: String,
+
+    /// From which origins a browser's page may open a websocket, beside this service's own, separated by commas.
+    #[arg(long, env = "WEBSOCKET_ORIGINS", value_name = "ORIGIN,…")]
+    websocket_origins: Option<String>,
 
     #[command(flatten)]
     kafka: KafkaArgs,
@@ -55,6 +63,8 @@ pub struct Settings {
     pub read_after_timeout: Duration,
     /// How long the journal keeps an event, since it was recorded.
     pub journal_keep: Duration,
+    /// What those who subscribe may take.
+    pub subscribers: live::Options,
     /// The connections that serve queries.
     pub serving: view::Options,
     /// Whose tokens are good; without them everybody may ask for everything.
@@ -71,6 +81,7 @@ impl Settings {
             kafka,
             read_after_timeout: Duration::from_secs(5),
             journal_keep: 30 * DAY,
+            subscribers: live::Options::default(),
             serving: view::Options::default(),
             auth: None,
             trace_messages: false,
@@ -90,6 +101,9 @@ impl ServeArgs {
         /// Ten years.
         const MOST_DAYS: u32 = 3_650;
         const JOURNAL: &str = "--journal-keep-days / JOURNAL_KEEP_DAYS";
+        const SUBSCRIBERS: &str = "--subscribers / SUBSCRIBERS";
+        const MOST_SUBSCRIBERS: usize = 100_000;
+        const ORIGINS: &str = "--websocket-origins / WEBSOCKET_ORIGINS";
         let mut problems = Problems::new();
         self.logs.check(&mut problems);
         let database = Database::check("--database-url / DATABASE_URL", self.database_url.as_deref(), &mut problems);
@@ -104,14 +118,32 @@ impl ServeArgs {
         if keep.is_some_and(|days| !(1..=MOST_DAYS).contains(&days)) {
             problems.add(JOURNAL, format!("must be from 1 to {MOST_DAYS}"));
         }
+        let subscribers = problems.parse::<usize>(SUBSCRIBERS, &self.subscribers);
+        if subscribers.is_some_and(|connections| !(1..=MOST_SUBSCRIBERS).contains(&connections)) {
+            problems.add(SUBSCRIBERS, format!("must be from 1 to {MOST_SUBSCRIBERS}"));
+        }
+        let origins = self.websocket_origins.as_deref().unwrap_or_default();
+        let origins: Vec<_> = origins.split(',').map(str::trim).filter(|text| !text.is_empty()).collect();
+        for origin in &origins {
+            if !origin.strip_prefix("https://").or(origin.strip_prefix("http://")).is_some_and(is_host) {
+                problems.add(ORIGINS, format!("{origin}: no origin, such as https://console.example.org"));
+            }
+        }
         let settings = (|| {
             let mut settings = Settings::new(database?, kafka?);
             settings.read_after_timeout = Duration::from_millis(timeout?);
             settings.auth = auth?;
             settings.journal_keep = keep? * DAY;
+            settings.subscribers.connections = subscribers?;
+            settings.subscribers.origins = origins.into_iter().map(str::to_owned).collect();
             settings.trace_messages = self.logs.otlp_endpoint().is_some();
             Some((settings, listen?))
         })();
         problems.finish(settings)
     }
+}
+
+/// A host's name, perhaps with a port, and nothing behind it.
+fn is_host(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte))
 }

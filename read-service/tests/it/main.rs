@@ -12,4 +12,5 @@ mod projections;
 mod queries;
 mod read_after;
 mod schema;
+mod subscriptions;
 mod support;

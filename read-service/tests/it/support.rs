@@ -7,6 +7,7 @@ use inbox::{Applied, Delivery, Handler};
 use read_service::{
     graphql::{Executor, Freshness},
     http,
+    live::{self, Hub, Subscribers},
     projection::{self, Projection, Projector},
     view::{Connections, Options, ROLE},
 };
@@ -20,8 +21,9 @@ use tokio::{net::TcpListener, task::JoinSet};
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 
 /// A migrated database and a login of the service.
+#[derive(Clone)]
 pub(crate) struct Views {
-    pub(crate) database: TempDatabase,
+    pub(crate) database: Arc<TempDatabase>,
     pub(crate) service_url: String,
 }
 
@@ -30,7 +32,7 @@ impl Views {
         let database = TempDatabase::create(purpose).await;
         read_service::migrate(&Database::parse(&database.url()).unwrap()).await.unwrap();
         let login = database.create_login("reader", &format!("NOINHERIT IN ROLE {ROLE}")).await.unwrap();
-        Self { database, service_url: login.url }
+        Self { database: Arc::new(database), service_url: login.url }
     }
 
     pub(crate) fn service(&self) -> Database {
@@ -89,7 +91,7 @@ pub(crate) struct Server {
     pub(crate) applied: Applied,
     pub(crate) address: SocketAddr,
     pub(crate) http: reqwest::Client,
-    _stop: tokio_util::sync::DropGuard,
+    pub(crate) stop: CancellationToken,
     _tasks: JoinSet<()>,
 }
 
@@ -99,21 +101,34 @@ impl Server {
     }
 
     pub(crate) async fn start_with(purpose: &str, read_after: Duration, options: Options) -> Self {
-        let views = Views::create(purpose).await;
+        Self::start_on(Views::create(purpose).await, read_after, options, live::Options::default()).await
+    }
+
+    /// One whose subscribers may take no more than this.
+    pub(crate) async fn start_for(views: Views, subscribers: live::Options) -> Self {
+        Self::start_on(views, SOON, Options::default(), subscribers).await
+    }
+
+    async fn start_on(views: Views, read_after: Duration, options: Options, subscribers: live::Options) -> Self {
         let (health, metrics, stop) = (Health::new(), Metrics::new(), CancellationToken::new());
         let connections = Connections::new(&views.service(), options, &metrics);
         let applied = Applied::new();
         let freshness = Freshness::new(connections.clone(), applied.clone(), read_after);
         let executor = Executor::new(connections.clone(), freshness, SOON, &metrics).unwrap();
-        let router = http::router(executor, None, health.clone(), metrics);
+        let (hub, running_hub) = Hub::new();
+        let subscribers = Subscribers::new(hub.clone(), subscribers, stop.clone());
+        let router = http::router(executor, subscribers, None, health.clone(), metrics);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let mut tasks = JoinSet::new();
         tasks.spawn(connections.run(health.part("postgres"), stop.clone()));
+        tasks.spawn(running_hub.run(stop.clone()));
+        let (database, stopped) = (views.service(), stop.clone());
+        tasks.spawn(async move { live::listen(&database, hub, stopped).await });
         let stopped = stop.clone();
         tasks.spawn(async move { telemetry::http::serve(listener, router, stopped).await.unwrap() });
         let http = reqwest::Client::new();
-        let server = Self { views, applied, address, http, _stop: stop.drop_guard(), _tasks: tasks };
+        let server = Self { views, applied, address, http, stop, _tasks: tasks };
         eventually("the server is ready", SOON, async || server.get("/readyz").await.status().is_success()).await;
         server
     }
