@@ -63,6 +63,7 @@ pub async fn serve(
     let subscribers = Subscribers::new(hub.clone(), settings.subscribers, shutdown.clone());
     let router = http::router(executor, subscribers.clone(), auth.clone(), health.clone(), metrics.clone());
 
+    let listening = settings.database.clone();
     let projecting = settings.database.as_role(view::ROLE).application_name("read-service project");
     let pool = projecting.pool_size(PROJECTING_CONNECTIONS).pool().map_err(Error::Connections)?;
     let intake = Intake {
@@ -80,8 +81,8 @@ pub async fn serve(
     let mut tasks = JoinSet::new();
     tasks.spawn(connections.run(health.part("postgres"), drained.clone()));
     tasks.spawn(running_hub.run(drained.clone()));
-    let (database, stop) = (settings.database.clone(), shutdown.clone());
-    tasks.spawn(async move { live::listen(&database, hub, stop).await });
+    let stop = shutdown.clone();
+    tasks.spawn(async move { live::listen(&listening, hub, stop).await });
     match auth {
         Some(auth) => {
             let (part, stop) = (health.part("auth"), shutdown.clone());

@@ -7,7 +7,7 @@ use async_graphql::{
     Request, Response, ServerError, Value, Variables,
     dynamic::{
         Enum, EnumItem, Field, FieldFuture, InputObject, InputValue, Interface, InterfaceField, Object,
-        ResolverContext, Scalar, Schema, SchemaError, Subscription, SubscriptionField, SubscriptionFieldFuture, TypeRef,
+        Scalar, Schema, SchemaError, Subscription, SubscriptionField, SubscriptionFieldFuture, TypeRef,
     },
     extensions::{Extension, ExtensionContext, ExtensionFactory, NextExecute},
     parser::types::ExecutableDocument,
@@ -163,8 +163,10 @@ fn object(object: &model::Object) -> Object {
 fn subscription(object: &model::Object) -> Subscription {
     let ty = Subscription::new(object.name).description(object.description);
     object.fields.iter().fold(ty, |ty, field| {
-        let nothing = |_: ResolverContext<'_>| SubscriptionFieldFuture::new(async { Ok(stream::empty::<async_graphql::Result<Value>>()) });
-        let made = SubscriptionField::new(field.name, output_of(field), nothing).description(field.description);
+        let made = SubscriptionField::new(field.name, output_of(field), |_| {
+            SubscriptionFieldFuture::new(async { Ok(stream::empty::<async_graphql::Result<Value>>()) })
+        })
+        .description(field.description);
         ty.field(field.arguments.iter().map(argument).fold(made, SubscriptionField::argument))
     })
 }

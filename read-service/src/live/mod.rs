@@ -25,7 +25,7 @@ use tokio_util::task::TaskTracker;
 
 pub use change::{Change, Kind};
 pub(crate) use change::notify;
-pub(crate) use feed::{Look, Watched};
+pub(crate) use feed::Watched;
 pub use hub::Hub;
 pub use listener::listen;
 pub use log::{Subscription, Told};

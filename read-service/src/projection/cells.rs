@@ -143,6 +143,11 @@ fn holds_nul(value: &Value) -> bool {
 }
 
 impl Row {
+    /// Those who follow what it changes are told so.
+    pub(super) fn changing(self, changes: impl Iterator<Item = Change>) -> Self {
+        Self { changes: changes.collect(), ..self }
+    }
+
     /// The bytes of its id, by which rows are ordered as `COLLATE "C"` does.
     pub(super) fn id(&self) -> &[u8] {
         self.cells().next().map_or(&[], |cell| &cell[LENGTH..])

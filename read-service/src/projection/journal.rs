@@ -77,8 +77,7 @@ impl Handler for Journal {
         let envelope = &delivery.envelope;
         let correlation = envelope.correlation_id.clone().map(|id| Change::One(Kind::Correlation, id));
         let subject = Change::One(Kind::Subject, envelope.subject.clone());
-        let row = cells.row(0);
-        Ok(Some(Row { changes: std::iter::once(subject).chain(correlation).collect(), ..row }))
+        Ok(Some(cells.row(0).changing(std::iter::once(subject).chain(correlation))))
     }
 
     async fn apply(&self, transaction: &Transaction<'_>, events: &[Row]) -> Result<(), Unapplied> {

@@ -70,8 +70,7 @@ impl<D> Projector<D> {
             // What is gone no longer says what it belonged to.
             None => Change::Any(*kind),
         };
-        let row = cells.row(version.get());
-        Ok(Row { changes: self.of.followed_by.iter().map(change).collect(), ..row })
+        Ok(cells.row(version.get()).changing(self.of.followed_by.iter().map(change)))
     }
 }
 
