@@ -219,7 +219,8 @@ impl<'a> Compiler<'a> {
                 let from = make(&Call { child: &child, parent: row, arguments: &arguments }, &mut self.parameters)?;
                 let mut inner = Columns::default();
                 let id = inner.add(format!("{child}.id"));
-                let fields = self.fields(self.object(of)?.name, &selected.below, &format!("{child}."), &mut inner, times)?;
+                let fields =
+                    self.fields(self.object(of)?.name, &selected.below, &format!("{child}."), &mut inner, times)?;
                 Shape::Each(columns.add(format!("ARRAY(SELECT {} FROM {from})", inner.record())), id, fields)
             }
             What::ById(of) => self.by_id(of, arguments.text("id").unwrap_or_default(), selected, columns, times)?,

@@ -113,7 +113,9 @@ impl Executor {
             return Ok(Request::Query(prepared.sent));
         }
         if !prepared.sent.read_after.is_empty() {
-            return Err(refused(Error::input("a subscription does not wait: it tells what Read-After names when it is there")));
+            return Err(refused(Error::input(
+                "a subscription does not wait: it tells what Read-After names when it is there",
+            )));
         }
         let key = live::key(&prepared.sent, asked.variables);
         let connections = self.shared.connections.clone();
@@ -180,7 +182,8 @@ impl Shared {
         };
         let operation = asked.operation;
         if operation.ty == OperationType::Subscription {
-            let message = "a subscription is told by a websocket (graphql-transport-ws) or to Accept: text/event-stream";
+            let message =
+                "a subscription is told by a websocket (graphql-transport-ws) or to Accept: text/event-stream";
             return refused(Error::new(Code::BadRequest, message));
         }
         // By the conventions for GraphQL spans, without the document: its literals may be personal.

@@ -60,11 +60,8 @@ impl Live {
         let watched = follows(asked)?;
         let compiled = compile(asked, |_| None)?;
         let parameters = compiled.parameters;
-        let sql = Sql {
-            summary: compiled.summary,
-            text: compiled.text.unwrap_or_default(),
-            parameters: parameters.types(),
-        };
+        let sql =
+            Sql { summary: compiled.summary, text: compiled.text.unwrap_or_default(), parameters: parameters.types() };
         match compiled.roots.into_iter().next() {
             Some((name, Root::Shape(shape))) => Ok(Self { key, watched, name, shape, sql, parameters, connections }),
             Some((_, Root::Failed(error))) => Err(error),

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use async_graphql::{
     Request, Response, ServerError, Value, Variables,
     dynamic::{
-        Enum, EnumItem, Field, FieldFuture, InputObject, InputValue, Interface, InterfaceField, Object,
-        Scalar, Schema, SchemaError, Subscription, SubscriptionField, SubscriptionFieldFuture, TypeRef,
+        Enum, EnumItem, Field, FieldFuture, InputObject, InputValue, Interface, InterfaceField, Object, Scalar, Schema,
+        SchemaError, Subscription, SubscriptionField, SubscriptionFieldFuture, TypeRef,
     },
     extensions::{Extension, ExtensionContext, ExtensionFactory, NextExecute},
     parser::types::ExecutableDocument,
@@ -31,7 +31,8 @@ impl Schemas {
     /// # Errors
     /// When the model does not hang together, which a test would have found.
     pub(super) fn of(model: &Model) -> Result<Self, SchemaError> {
-        let builder = || types(model).into_iter().fold(Schema::build(model::ROOT, None, Some(model::SUBSCRIPTION)), register);
+        let builder =
+            || types(model).into_iter().fold(Schema::build(model::ROOT, None, Some(model::SUBSCRIPTION)), register);
         let limited = builder().limit_depth(limits::MAX_DEPTH).limit_directives(limits::MAX_DIRECTIVES);
         Ok(Self { validating: limited.extension(Validating).finish()?, describing: builder().finish()? })
     }

@@ -48,7 +48,8 @@ impl Refusal {
     }
 
     pub(super) fn not_acceptable() -> Self {
-        let message = "only application/graphql-response+json, application/json and, by POST, text/event-stream can be answered";
+        let message =
+            "only application/graphql-response+json, application/json and, by POST, text/event-stream can be answered";
         Self::new(StatusCode::NOT_ACCEPTABLE, Code::BadRequest, message)
     }
 }

@@ -133,9 +133,8 @@ mod tests {
     fn what_changes_twice_is_told_once_and_each_kind_by_itself() {
         let room_type = Change::One(Kind::RoomType, "double".to_owned());
         let told = told(&[booking("7"), room_type.clone(), booking("5"), room_type, booking("7")]);
-        let expected = [(Kind::Booking, vec!["5", "7"]), (Kind::RoomType, vec!["double"])].map(|(kind, ids)| {
-            Notification { kind, ids: Some(ids.into_iter().map(str::to_owned).collect()) }
-        });
+        let expected = [(Kind::Booking, vec!["5", "7"]), (Kind::RoomType, vec!["double"])]
+            .map(|(kind, ids)| Notification { kind, ids: Some(ids.into_iter().map(str::to_owned).collect()) });
         assert_eq!(told, expected);
     }
 

@@ -23,8 +23,8 @@ use telemetry::CancellationToken;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 
-pub use change::{Change, Kind};
 pub(crate) use change::notify;
+pub use change::{Change, Kind};
 pub(crate) use feed::Watched;
 pub use hub::Hub;
 pub use listener::listen;

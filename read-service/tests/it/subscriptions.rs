@@ -227,7 +227,8 @@ async fn nothing_is_missed_while_changes_are_not_heard() {
     client.subscribe("a", FOLLOW).await;
     assert_eq!(client.next("a").await, json!({"booking": null}));
     let owner = server.views.owner().await;
-    let listening = "FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'read-service listen'";
+    let listening =
+        "FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'read-service listen'";
     for number in 1..=3 {
         eventually("it listens", SOON, async || {
             !owner.query(&format!("SELECT {listening} AND query LIKE '%'"), &[]).await.unwrap().is_empty()

@@ -1,9 +1,6 @@
 //! The root of subscriptions: what can be followed.
 
-use super::{
-    Argument, Call, Field, Input, Object, What, availability, event,
-    query::by_id,
-};
+use super::{Argument, Call, Field, Input, Object, What, availability, event, query::by_id};
 use crate::{
     graphql::{
         arguments::Arguments,

@@ -190,7 +190,16 @@ impl Object {
 
 impl Field {
     pub(super) fn new(name: &'static str, what: What, description: &'static str) -> Self {
-        Self { name, description, arguments: Vec::new(), is_nullable: false, is_personal: false, what, weight: 1, follows: |_| Vec::new() }
+        Self {
+            name,
+            description,
+            arguments: Vec::new(),
+            is_nullable: false,
+            is_personal: false,
+            what,
+            weight: 1,
+            follows: |_| Vec::new(),
+        }
     }
 
     /// It may be null.
