@@ -66,8 +66,8 @@ fn nights(call: &Call<'_>, parameters: &mut Parameters) -> Result<String, Error>
     let taken = taken("view.booking", &format!("b.room_type_id = {room_type} AND {TAKING}"), &from, &to);
     let child = call.child;
     Ok(format!(
-        "(SELECT {from} + n AS night, jsonb_array_length(r.rooms) AS rooms, coalesce(t.taken, 0) AS taken \
-         FROM view.room_type r CROSS JOIN generate_series(0, {to} - {from} - 1) n LEFT JOIN {taken} t ON t.n = n \
+        "(SELECT {from} + n.n AS night, jsonb_array_length(r.rooms) AS rooms, coalesce(t.taken, 0) AS taken \
+         FROM view.room_type r CROSS JOIN generate_series(0, {to} - {from} - 1) n LEFT JOIN {taken} t ON t.n = n.n \
          WHERE r.id = {room_type} AND NOT r.erased) {child} ORDER BY {child}.night"
     ))
 }
@@ -79,7 +79,7 @@ const TAKING: &str = "b.status IN ('PENDING', 'CONFIRMED', 'CHECKED_IN', 'CHECKE
 pub(super) fn taken(table: &str, which: &str, from: &str, to: &str) -> String {
     let end = "greatest(b.check_out, b.check_in + 1)";
     format!(
-        "(SELECT b.room_type_id, n, count(*)::integer AS taken FROM {table} b CROSS JOIN LATERAL \
+        "(SELECT b.room_type_id, n.n, count(*)::integer AS taken FROM {table} b CROSS JOIN LATERAL \
             generate_series(greatest(b.check_in, {from}) - {from}, least({end}, {to}) - {from} - 1) n \
           WHERE {which} AND NOT b.erased AND b.check_in >= {from} - 366 AND b.check_in < {to} AND {end} > {from} GROUP BY 1, 2)"
     )
