@@ -20,6 +20,8 @@ const LONGEST_SUBJECT: usize = 255;
 pub struct Bearer {
     /// The claim `sub`: who it is, to the issuer.
     pub subject: String,
+    /// The claim `exp`: until when the token is good, in seconds since 1970, without what clocks may differ by.
+    pub expires_at: u64,
     scopes: BTreeSet<String>,
 }
 
@@ -36,6 +38,8 @@ impl Bearer {
 #[derive(Deserialize)]
 struct Claims {
     sub: String,
+    /// A number that need not be whole (RFC 7519, section 2).
+    exp: f64,
     /// Scopes, separated by blanks (RFC 8693, section 4.2).
     #[serde(default)]
     scope: String,
@@ -101,7 +105,7 @@ pub(crate) fn check(token: &str, header: &Header, key: &Key, issuer: &str, audie
         return Err(Denied::Invalid("has a sub that is empty, too long or not plain text"));
     }
     let scopes = claims.scope.split(' ').filter(|scope| !scope.is_empty()).map(str::to_owned).collect();
-    Ok(Bearer { subject: claims.sub, scopes })
+    Ok(Bearer { subject: claims.sub, expires_at: claims.exp as u64, scopes })
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! The read side: views of what the contexts tell, kept in PostgreSQL and served as GraphQL.
 //!
-//! [`projection`] writes the views from Kafka, [`view`] is where they are kept, [`graphql`] reads them, [`http`] serves
-//! that. [`serve`] wires all of it together; [`migrate`] prepares the database. Nothing here knows a write-side table.
+//! [`projection`] writes the views from Kafka, [`view`] is where they are kept, [`graphql`] reads them, [`live`] tells what
+//! has changed in them, [`http`] serves that. [`serve`] wires all of it together; [`migrate`] prepares the database. Nothing here knows a write-side table.
 
 pub mod graphql;
 pub mod http;
+pub mod live;
 pub mod projection;
 mod recent;
 mod service;

@@ -10,7 +10,9 @@ use tokio::{net::TcpListener, task::JoinSet};
 use crate::{
     Settings,
     graphql::{Executor, Freshness},
-    http, projection,
+    http,
+    live::{self, Hub, Subscribers},
+    projection,
     view::{self, Connections},
 };
 
@@ -57,8 +59,11 @@ pub async fn serve(
     let limit = settings.read_after_timeout + settings.serving.statement_timeout + OPERATION_SLACK;
     let executor = Executor::new(connections.clone(), freshness, limit, &metrics).map_err(Error::Schema)?;
     let auth = settings.auth.map(Auth::new).transpose().map_err(Error::Auth)?.map(Arc::new);
-    let router = http::router(executor, auth.clone(), health.clone(), metrics.clone());
+    let (hub, running_hub) = Hub::new();
+    let subscribers = Subscribers::new(hub.clone(), settings.subscribers, shutdown.clone());
+    let router = http::router(executor, subscribers.clone(), auth.clone(), health.clone(), metrics.clone());
 
+    let listening = settings.database.clone();
     let projecting = settings.database.as_role(view::ROLE).application_name("read-service project");
     let pool = projecting.pool_size(PROJECTING_CONNECTIONS).pool().map_err(Error::Connections)?;
     let intake = Intake {
@@ -76,6 +81,9 @@ pub async fn serve(
     let drained = CancellationToken::new();
     let mut tasks = JoinSet::new();
     tasks.spawn(connections.run(health.part("postgres"), drained.clone()));
+    tasks.spawn(running_hub.run(drained.clone()));
+    let stop = shutdown.clone();
+    tasks.spawn(async move { live::listen(&listening, hub, stop).await });
     match auth {
         Some(auth) => {
             let (part, stop) = (health.part("auth"), shutdown.clone());
@@ -97,8 +105,11 @@ pub async fn serve(
     let served = telemetry::http::serve(listener, router, shutdown.clone()).await.map_err(Error::Http);
     // A listener that failed ends the rest too.
     shutdown.cancel();
-    drained.cancel();
-    let ended = async { while tasks.join_next().await.is_some() {} };
+    let ended = async {
+        subscribers.gone().await;
+        drained.cancel();
+        while tasks.join_next().await.is_some() {}
+    };
     telemetry::shutdown::within_grace(ended, &shutdown, telemetry::shutdown::GRACE).await;
     served
 }

@@ -11,7 +11,7 @@ use telemetry::{
     settings::Problems,
 };
 
-use crate::{projection, view};
+use crate::{live, projection, view};
 
 /// The flags of `read-service serve`, as they come in.
 #[derive(Debug, clap::Args)]
@@ -39,6 +39,14 @@ pub struct ServeArgs {
     #[command(flatten)]
     parking: ParkingArgs,
 
+    /// How many connections may be open for subscriptions at once: websockets and event streams.
+    #[arg(long, env = "SUBSCRIBERS", default_value = "10000", value_name = "CONNECTIONS")]
+    subscribers: String,
+
+    /// From which origins a browser's page may open a websocket, beside this service's own, separated by commas.
+    #[arg(long, env = "WEBSOCKET_ORIGINS", value_name = "ORIGIN,…")]
+    websocket_origins: Option<String>,
+
     #[command(flatten)]
     kafka: KafkaArgs,
 
@@ -65,6 +73,8 @@ pub struct Settings {
     pub journal_keep: Duration,
     /// The most aggregates of a partition that may be parked by a projection.
     pub max_parked: usize,
+    /// What those who subscribe may take.
+    pub subscribers: live::Options,
     /// The connections that serve queries.
     pub serving: view::Options,
     /// Whose tokens are good; without them everybody may ask for everything.
@@ -82,6 +92,7 @@ impl Settings {
             read_after_timeout: Duration::from_secs(5),
             journal_keep: 30 * DAY,
             max_parked: MAX_PARKED,
+            subscribers: live::Options::default(),
             serving: view::Options::default(),
             auth: None,
             trace_messages: false,
@@ -102,6 +113,9 @@ impl ServeArgs {
         /// Ten years.
         const MOST_DAYS: u32 = 3_650;
         const JOURNAL: &str = "--journal-keep-days / JOURNAL_KEEP_DAYS";
+        const SUBSCRIBERS: &str = "--subscribers / SUBSCRIBERS";
+        const MOST_SUBSCRIBERS: usize = 100_000;
+        const ORIGINS: &str = "--websocket-origins / WEBSOCKET_ORIGINS";
         let mut problems = Problems::new();
         self.logs.check(&mut problems);
         let database = Database::check("--database-url / DATABASE_URL", self.database_url.as_deref(), &mut problems);
@@ -121,6 +135,17 @@ impl ServeArgs {
         if connections.is_some_and(|connections| !(1..=100).contains(&connections)) {
             problems.add(CONNECTIONS, "must be from 1 to 100");
         }
+        let subscribers = problems.parse::<usize>(SUBSCRIBERS, &self.subscribers);
+        if subscribers.is_some_and(|connections| !(1..=MOST_SUBSCRIBERS).contains(&connections)) {
+            problems.add(SUBSCRIBERS, format!("must be from 1 to {MOST_SUBSCRIBERS}"));
+        }
+        let origins = self.websocket_origins.as_deref().unwrap_or_default();
+        let origins: Vec<_> = origins.split(',').map(str::trim).filter(|text| !text.is_empty()).collect();
+        for origin in &origins {
+            if !origin.strip_prefix("https://").or(origin.strip_prefix("http://")).is_some_and(is_host) {
+                problems.add(ORIGINS, format!("{origin}: no origin, such as https://console.example.org"));
+            }
+        }
         let settings = (|| {
             let mut settings = Settings::new(database?, kafka?);
             settings.read_after_timeout = Duration::from_millis(timeout?);
@@ -128,6 +153,8 @@ impl ServeArgs {
             settings.journal_keep = keep? * DAY;
             settings.serving.connections = connections?;
             settings.max_parked = max_parked?;
+            settings.subscribers.connections = subscribers?;
+            settings.subscribers.origins = origins.into_iter().map(str::to_owned).collect();
             settings.trace_messages = self.logs.otlp_endpoint().is_some();
             Some((settings, listen?))
         })();
@@ -168,4 +195,9 @@ pub fn desk(database: &Database) -> std::io::Result<Desk> {
     // What was parked was not too old for the journal when it came.
     let handlers = projection::all(Duration::MAX);
     Ok(Desk { schema: view::SCHEMA.to_owned(), pool: database.pool()?, handlers })
+}
+
+/// A host's name, perhaps with a port, and nothing behind it.
+fn is_host(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte))
 }

@@ -6,7 +6,7 @@
 
 use async_graphql::{
     Variables,
-    parser::types::{ExecutableDocument, OperationDefinition, SelectionSet},
+    parser::types::{ExecutableDocument, OperationDefinition, OperationType, SelectionSet},
 };
 
 use super::{
@@ -19,6 +19,7 @@ use super::{
     selection::{Scope, Selected},
     shape::{Edge, Fields, Info, PageShape, Part, Shape},
 };
+use crate::live::Watched;
 
 /// An operation as SQL.
 #[derive(Debug)]
@@ -64,9 +65,10 @@ pub(super) fn compile(asked: Asked<'_>, mut fails: impl FnMut(&str) -> Option<Er
     let scope = Scope { document: asked.document, variables: asked.variables };
     let mut compiler =
         Compiler { asked, scope, parameters: Parameters::default(), aliases: 0, cost: 0, forbidden: None };
-    let root = asked.model.object(model::ROOT).ok_or_else(|| Error::new(Code::Internal, "the model has no root"))?;
+    let root_name = root_of(asked.operation);
+    let root = asked.model.object(root_name).ok_or_else(|| Error::new(Code::Internal, "the model has no root"))?;
     let (mut roots, mut columns, mut summary) = (Vec::new(), Columns::default(), "SELECT nothing");
-    for selected in scope.fields(&[&asked.operation.selection_set.node], &[model::ROOT]) {
+    for selected in scope.fields(&[&asked.operation.selection_set.node], &[root_name]) {
         let kind = match selected.field.name.node.as_str() {
             "__typename" => Root::Typename,
             "__schema" | "__type" => Root::Schema,
@@ -104,6 +106,30 @@ pub(super) fn read_after(asked: Asked<'_>) -> Vec<(String, Vec<String>)> {
         Some((selected.key.to_owned(), arguments.texts("readAfter").to_vec()))
     });
     tokens.filter(|(_, texts)| !texts.is_empty()).collect()
+}
+
+/// The type of its root.
+fn root_of(operation: &OperationDefinition) -> &'static str {
+    match operation.ty {
+        OperationType::Subscription => model::SUBSCRIPTION,
+        OperationType::Query | OperationType::Mutation => model::ROOT,
+    }
+}
+
+/// What a subscription follows.
+///
+/// # Errors
+/// When it has not exactly one field, or an argument cannot be used.
+pub(super) fn follows(asked: Asked<'_>) -> Result<Vec<Watched>, Error> {
+    let scope = Scope { document: asked.document, variables: asked.variables };
+    let refuse = |message: &str| Error::new(Code::ValidationFailed, message);
+    let fields = scope.fields(&[&asked.operation.selection_set.node], &[model::SUBSCRIPTION]);
+    let [selected] = fields.as_slice() else { return Err(refuse("a subscription has exactly one field at its root")) };
+    let root = asked.model.object(model::SUBSCRIPTION);
+    let field = root.and_then(|root| root.field(&selected.field.name.node));
+    let field = field.ok_or_else(|| refuse("the schema cannot be followed, only asked for"))?;
+    let arguments = Arguments::read(asked.model, &field.arguments, selected.field, asked.variables)?;
+    Ok((field.follows)(&arguments))
 }
 
 fn summary_of(root: &Object, name: &str) -> &'static str {
@@ -186,6 +212,16 @@ impl<'a> Compiler<'a> {
                 let times = times.saturating_mul(field.weight);
                 let (record, fields, from) = self.subquery(of, selected, *source, row, &arguments, times)?;
                 Shape::Rows(columns.add(format!("ARRAY(SELECT {record} FROM {from})")), fields)
+            }
+            What::Each(of, make) => {
+                let times = times.saturating_mul(field.weight);
+                let child = self.alias();
+                let from = make(&Call { child: &child, parent: row, arguments: &arguments }, &mut self.parameters)?;
+                let mut inner = Columns::default();
+                let id = inner.add(format!("{child}.id"));
+                let fields =
+                    self.fields(self.object(of)?.name, &selected.below, &format!("{child}."), &mut inner, times)?;
+                Shape::Each(columns.add(format!("ARRAY(SELECT {} FROM {from})", inner.record())), id, fields)
             }
             What::ById(of) => self.by_id(of, arguments.text("id").unwrap_or_default(), selected, columns, times)?,
             What::Node => {

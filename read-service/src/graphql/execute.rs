@@ -7,7 +7,7 @@ use std::{
 };
 
 use async_graphql::{
-    Name, Variables,
+    Name, ServerError, Variables,
     parser::types::{ExecutableDocument, OperationDefinition, OperationType},
 };
 use futures::future::join_all;
@@ -21,6 +21,7 @@ use super::{
     arguments,
     compile::{Asked, Compiled, Root, compile, read_after},
     documents::Documents,
+    live::{self, Live},
     metrics::Operations,
     model::Model,
     persisted::{Hash, Persisted},
@@ -48,10 +49,25 @@ pub struct Operation {
     pub may_see_personal: bool,
 }
 
+/// What a request is.
+pub enum Request {
+    /// It is answered once.
+    Query(Operation),
+    /// It is told again and again.
+    Subscription(Box<Live>),
+}
+
 /// Executes requests. Cheap to clone; all clones share it.
 #[derive(Clone)]
 pub struct Executor {
     shared: Arc<Shared>,
+}
+
+/// A request whose document is valid.
+struct Prepared {
+    document: Arc<ExecutableDocument>,
+    variables: Variables,
+    sent: Operation,
 }
 
 struct Shared {
@@ -85,6 +101,27 @@ impl Executor {
         Ok(Self { shared: Arc::new(shared) })
     }
 
+    /// Whether a request is a subscription, and if so what is to be looked at whenever what it follows has changed.
+    ///
+    /// # Errors
+    /// Why it is refused.
+    pub async fn subscription(&self, operation: Operation) -> Result<Request, Vec<ServerError>> {
+        let refused = |error: Error| vec![error.into_server_error()];
+        let prepared = self.shared.prepare(operation).await?;
+        let (_, asked) = self.shared.asked(&prepared).map_err(refused)?;
+        if asked.operation.ty != OperationType::Subscription {
+            return Ok(Request::Query(prepared.sent));
+        }
+        if !prepared.sent.read_after.is_empty() {
+            return Err(refused(Error::input(
+                "a subscription does not wait: it tells what Read-After names when it is there",
+            )));
+        }
+        let key = live::key(&prepared.sent, asked.variables);
+        let connections = self.shared.connections.clone();
+        Live::new(asked, key, connections).map(|live| Request::Subscription(Box::new(live))).map_err(refused)
+    }
+
     /// Answers a request.
     pub async fn execute(&self, operation: Operation) -> Answer {
         let start = Instant::now();
@@ -99,17 +136,25 @@ impl Executor {
 }
 
 impl Shared {
-    async fn answer(&self, mut sent: Operation) -> Answer {
-        let refused = |error: Error| Answer::Refused(vec![error.into_server_error()]);
+    async fn answer(&self, sent: Operation) -> Answer {
+        match self.prepare(sent).await {
+            Ok(prepared) => self.answer_to(&prepared).await,
+            Err(errors) => Answer::Refused(errors),
+        }
+    }
+
+    /// Reads a request: its document is valid then, and its operation known.
+    async fn prepare(&self, mut sent: Operation) -> Result<Prepared, Vec<ServerError>> {
+        let refused = |error: Error| Err(vec![error.into_server_error()]);
         match self.persisted.resolve(std::mem::take(&mut sent.query), sent.hash.as_ref()) {
             Ok(text) => sent.query = text,
             Err(error) => return refused(error),
         }
         let (document, is_valid) = match self.documents.parse(&sent.query) {
             Ok(parsed) => parsed,
-            Err(error) => return Answer::Refused(vec![error]),
+            Err(error) => return Err(vec![error]),
         };
-        let (name, operation) = match chosen(&document, sent.name.as_deref()) {
+        let (_, operation) = match chosen(&document, sent.name.as_deref()) {
             Ok(chosen) => chosen,
             Err(reason) => return refused(Error::new(Code::OperationResolutionFailure, reason)),
         };
@@ -117,7 +162,7 @@ impl Shared {
             return refused(Error::new(Code::MethodNotAllowed, format!("a {} must be sent by POST", operation.ty)));
         }
         if !is_valid && let Err(errors) = self.documents.validate(&sent.query, &document).await {
-            return Answer::Refused(errors);
+            return Err(errors);
         }
         if let Some(hash) = sent.hash {
             self.persisted.remember(&sent.query, hash);
@@ -126,6 +171,21 @@ impl Shared {
             Ok(variables) => variables,
             Err(error) => return refused(error),
         };
+        Ok(Prepared { document, variables, sent })
+    }
+
+    async fn answer_to(&self, prepared: &Prepared) -> Answer {
+        let refused = |error: Error| Answer::Refused(vec![error.into_server_error()]);
+        let (name, asked) = match self.asked(prepared) {
+            Ok(asked) => asked,
+            Err(error) => return refused(error),
+        };
+        let operation = asked.operation;
+        if operation.ty == OperationType::Subscription {
+            let message =
+                "a subscription is told by a websocket (graphql-transport-ws) or to Accept: text/event-stream";
+            return refused(Error::new(Code::BadRequest, message));
+        }
         // By the conventions for GraphQL spans, without the document: its literals may be personal.
         let span = tracing::debug_span!(
             "graphql",
@@ -134,14 +194,7 @@ impl Shared {
             graphql.operation.type = %operation.ty,
             graphql.operation.name = name.map(Name::as_str),
         );
-        let asked = Asked {
-            model: &self.model,
-            document: &document,
-            operation,
-            variables: &variables,
-            may_see_personal: sent.may_see_personal,
-        };
-        match self.run(asked, name, &sent.read_after).instrument(span.clone()).await {
+        match self.run(asked, name, &prepared.sent.read_after).instrument(span.clone()).await {
             Ok(body) => {
                 if body.has_errors() {
                     span.record("otel.status_code", "ERROR");
@@ -153,6 +206,15 @@ impl Shared {
                 refused(error)
             }
         }
+    }
+
+    /// What a request asks for.
+    fn asked<'a>(&'a self, prepared: &'a Prepared) -> Result<(Option<&'a Name>, Asked<'a>), Error> {
+        let Prepared { document, variables, sent } = prepared;
+        let (name, operation) = chosen(document, sent.name.as_deref())
+            .map_err(|reason| Error::new(Code::OperationResolutionFailure, reason))?;
+        let may_see_personal = sent.may_see_personal;
+        Ok((name, Asked { model: &self.model, document, operation, variables, may_see_personal }))
     }
 
     async fn run(&self, asked: Asked<'_>, name: Option<&Name>, awaited: &[Awaited]) -> Result<Body, Error> {
@@ -253,7 +315,7 @@ impl<'a> FromSql<'a> for Raw<'a> {
     }
 }
 
-fn cells_of(row: &tokio_postgres::Row) -> Vec<Cell<'_>> {
+pub(super) fn cells_of(row: &tokio_postgres::Row) -> Vec<Cell<'_>> {
     (0..row.len()).map(|place| row.try_get::<_, Option<Raw<'_>>>(place).ok().flatten().map(|raw| raw.0)).collect()
 }
 

@@ -17,6 +17,7 @@ mod error;
 mod execute;
 mod freshness;
 mod limits;
+mod live;
 mod metrics;
 mod model;
 mod page;
@@ -29,8 +30,10 @@ mod write;
 
 pub use answer::Answer;
 pub use error::{Code, Error};
-pub use execute::{Executor, Operation};
+pub use execute::{Executor, Operation, Request};
 pub use freshness::{Awaited, Freshness};
+pub use live::Live;
+pub(crate) use live::Seen;
 pub use persisted::Hash;
 
 /// The scope of who may query.

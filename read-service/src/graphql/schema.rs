@@ -7,11 +7,13 @@ use async_graphql::{
     Request, Response, ServerError, Value, Variables,
     dynamic::{
         Enum, EnumItem, Field, FieldFuture, InputObject, InputValue, Interface, InterfaceField, Object, Scalar, Schema,
-        SchemaError, TypeRef,
+        SchemaError, Subscription, SubscriptionField, SubscriptionFieldFuture, TypeRef,
     },
     extensions::{Extension, ExtensionContext, ExtensionFactory, NextExecute},
     parser::types::ExecutableDocument,
 };
+
+use futures::stream;
 
 use super::{
     arguments, limits,
@@ -29,7 +31,8 @@ impl Schemas {
     /// # Errors
     /// When the model does not hang together, which a test would have found.
     pub(super) fn of(model: &Model) -> Result<Self, SchemaError> {
-        let builder = || types(model).into_iter().fold(Schema::build(model::ROOT, None, None), register);
+        let builder =
+            || types(model).into_iter().fold(Schema::build(model::ROOT, None, Some(model::SUBSCRIPTION)), register);
         let limited = builder().limit_depth(limits::MAX_DEPTH).limit_directives(limits::MAX_DIRECTIVES);
         Ok(Self { validating: limited.extension(Validating).finish()?, describing: builder().finish()? })
     }
@@ -83,6 +86,7 @@ impl Extension for Validating {
 
 enum Type {
     Object(Object),
+    Subscription(Subscription),
     Interface(Interface),
     Enum(Enum),
     Input(InputObject),
@@ -92,6 +96,7 @@ enum Type {
 fn register(builder: async_graphql::dynamic::SchemaBuilder, ty: Type) -> async_graphql::dynamic::SchemaBuilder {
     match ty {
         Type::Object(ty) => builder.register(ty),
+        Type::Subscription(ty) => builder.register(ty),
         Type::Interface(ty) => builder.register(ty),
         Type::Enum(ty) => builder.register(ty),
         Type::Input(ty) => builder.register(ty),
@@ -103,7 +108,10 @@ fn types(model: &Model) -> Vec<Type> {
     let mut types = vec![node(), Type::Object(page_info())];
     types.extend(scalars().map(Type::Scalar));
     for object in model.objects.values() {
-        types.push(Type::Object(self::object(object)));
+        types.push(match object.name {
+            model::SUBSCRIPTION => Type::Subscription(subscription(object)),
+            _ => Type::Object(self::object(object)),
+        });
     }
     // Several fields may be connections of the same objects.
     let fields = model.objects.values().flat_map(|object| &object.fields);
@@ -146,12 +154,27 @@ fn object(object: &model::Object) -> Object {
         ty = ty.implement("Node");
     }
     for field in &object.fields {
-        let output = output(&field.what);
-        let output = if field.is_nullable { output } else { TypeRef::NonNull(Box::new(output)) };
-        let made = field_of(field.name, output, field.description);
+        let made = field_of(field.name, output_of(field), field.description);
         ty = ty.field(field.arguments.iter().map(argument).fold(made, Field::argument));
     }
     ty
+}
+
+/// Its fields are compiled as others are; nobody resolves them here, either.
+fn subscription(object: &model::Object) -> Subscription {
+    let ty = Subscription::new(object.name).description(object.description);
+    object.fields.iter().fold(ty, |ty, field| {
+        let made = SubscriptionField::new(field.name, output_of(field), |_| {
+            SubscriptionFieldFuture::new(async { Ok(stream::empty::<async_graphql::Result<Value>>()) })
+        })
+        .description(field.description);
+        ty.field(field.arguments.iter().map(argument).fold(made, SubscriptionField::argument))
+    })
+}
+
+fn output_of(field: &model::Field) -> TypeRef {
+    let output = output(&field.what);
+    if field.is_nullable { output } else { TypeRef::NonNull(Box::new(output)) }
 }
 
 fn output(what: &What) -> TypeRef {
@@ -160,6 +183,7 @@ fn output(what: &What) -> TypeRef {
         What::GlobalId => TypeRef::named(TypeRef::ID),
         What::Part(object, _) | What::Row(object, _) | What::ById(object) => TypeRef::named(*object),
         What::Rows(object, _) => TypeRef::named_nn_list(*object),
+        What::Each(object, _) => TypeRef::named(*object),
         What::Connection(connection) => TypeRef::named(format!("{}Connection", connection.object)),
         What::Node => TypeRef::named("Node"),
     }

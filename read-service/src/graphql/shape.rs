@@ -20,6 +20,8 @@ pub(super) enum Shape {
     Row(usize, Fields),
     /// An array of records.
     Rows(usize, Fields),
+    /// An array of records, each told by itself, and where in a record its id is.
+    Each(usize, usize, Fields),
     /// An array of records of which one page is answered.
     Page(usize, Box<PageShape>),
 }

@@ -38,13 +38,28 @@ pub(super) fn shape(shape: &Shape, cells: &[Cell<'_>], out: &mut Vec<u8>) -> Res
             Some(bytes) => fields(inner, &record(bytes)?, out)?,
             None => null(out),
         },
-        Shape::Rows(place, inner) => {
+        Shape::Rows(place, inner) | Shape::Each(place, _, inner) => {
             let records = array(cell(cells, *place)?.unwrap_or_default())?;
             listed(&records, out, |record, out| fields(inner, record, out))?;
         }
         Shape::Page(place, inner) => page(inner, array(cell(cells, *place)?.unwrap_or_default())?, out)?,
     }
     Ok(())
+}
+
+/// Writes each record of a list by itself, with its id.
+pub(super) fn each(
+    (place, id, inner): (usize, usize, &Fields),
+    cells: &[Cell<'_>],
+) -> Result<Vec<(String, Vec<u8>)>, Malformed> {
+    let records = array(cell(cells, place)?.unwrap_or_default())?;
+    let written = records.iter().map(|record| {
+        let id = utf8(cell(record, id)?.ok_or(Malformed("an id is null"))?)?.to_owned();
+        let mut out = Vec::new();
+        fields(inner, record, &mut out)?;
+        Ok((id, out))
+    });
+    written.collect()
 }
 
 fn fields(fields: &Fields, cells: &[Cell<'_>], out: &mut Vec<u8>) -> Result<(), Malformed> {

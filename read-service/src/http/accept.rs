@@ -9,6 +9,8 @@ pub(super) enum Media {
     Json,
     /// `application/graphql-response+json`, where the status says what came of the request.
     GraphQl,
+    /// `text/event-stream`: the answer comes in parts.
+    EventStream,
     /// The GraphiQL page.
     Html,
 }
@@ -18,6 +20,7 @@ impl Media {
         match self {
             Self::Json => ("application", "json"),
             Self::GraphQl => ("application", "graphql-response+json"),
+            Self::EventStream => ("text", "event-stream"),
             Self::Html => ("text", "html"),
         }
     }

@@ -42,8 +42,14 @@ impl Refusal {
         Self::new(StatusCode::BAD_REQUEST, Code::BadRequest, message)
     }
 
+    pub(super) fn no_place() -> Self {
+        let message = "as many subscribers are connected as may be; try again later";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable, message)
+    }
+
     pub(super) fn not_acceptable() -> Self {
-        let message = "only application/graphql-response+json and application/json can be answered";
+        let message =
+            "only application/graphql-response+json, application/json and, by POST, text/event-stream can be answered";
         Self::new(StatusCode::NOT_ACCEPTABLE, Code::BadRequest, message)
     }
 }
@@ -51,7 +57,7 @@ impl Refusal {
 /// The parameters of a request, as the specification names them. Others are ignored.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Parameters {
+pub(super) struct Parameters {
     /// May be left out where its hash is given.
     #[serde(default)]
     query: Option<String>,
@@ -107,21 +113,28 @@ pub(super) async fn read(request: Request, may_see_personal: bool) -> Result<Ope
             return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, Code::MethodNotAllowed, message));
         }
     };
-    let persisted = parameters.extensions.unwrap_or_default().persisted_query;
-    let hash = persisted.map(|persisted| persisted.hash()).transpose()?;
-    if parameters.query.is_none() && hash.is_none() {
-        return Err(Refusal::bad("the parameter query is missing"));
+    Ok(Operation { read_after, only_query, ..parameters.operation(may_see_personal)? })
+}
+
+impl Parameters {
+    /// The request of somebody who may see what says something of persons, or may not.
+    pub(super) fn operation(self, may_see_personal: bool) -> Result<Operation, Refusal> {
+        let persisted = self.extensions.unwrap_or_default().persisted_query;
+        let hash = persisted.map(|persisted| persisted.hash()).transpose()?;
+        if self.query.is_none() && hash.is_none() {
+            return Err(Refusal::bad("the parameter query is missing"));
+        }
+        Ok(Operation {
+            query: self.query.unwrap_or_default(),
+            hash,
+            // An empty name, as some clients send it, is none.
+            name: self.operation_name.filter(|name| !name.is_empty()),
+            variables: Variables::from_json(self.variables.unwrap_or_default().into()),
+            read_after: Vec::new(),
+            only_query: false,
+            may_see_personal,
+        })
     }
-    Ok(Operation {
-        query: parameters.query.unwrap_or_default(),
-        hash,
-        // An empty name, as some clients send it, is none.
-        name: parameters.operation_name.filter(|name| !name.is_empty()),
-        variables: Variables::from_json(parameters.variables.unwrap_or_default().into()),
-        read_after,
-        only_query,
-        may_see_personal,
-    })
 }
 
 fn awaited(headers: &HeaderMap) -> Result<Vec<Awaited>, Refusal> {

@@ -61,7 +61,7 @@ fn errors_only(errors: &[ServerError]) -> Vec<u8> {
 fn write(media: Media, status: StatusCode, body: Vec<u8>) -> Response {
     let content_type = match media {
         Media::GraphQl => "application/graphql-response+json; charset=utf-8",
-        Media::Json | Media::Html => "application/json; charset=utf-8",
+        Media::Json | Media::EventStream | Media::Html => "application/json; charset=utf-8",
     };
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static(content_type)),

@@ -18,4 +18,5 @@ pub static ACCOUNT: Projection<AccountDocument> = Projection {
         text("country", |account| Some(&account.address.country)),
         text("email", |account| Some(&account.email)),
     ],
+    followed_by: &[],
 };

@@ -6,7 +6,7 @@ use super::{
     column::{day, instant, int, long, text},
     projector::Projection,
 };
-use crate::view::View;
+use crate::{live::Kind, view::View};
 
 /// Fills `view.booking`.
 pub static BOOKING: Projection<BookingDocument> = Projection {
@@ -48,5 +48,9 @@ pub static BOOKING: Projection<BookingDocument> = Projection {
         instant("cancelled_at", |booking| booking.cancelled_at),
         instant("checked_in_at", |booking| booking.checked_in_at),
         instant("checked_out_at", |booking| booking.checked_out_at),
+    ],
+    followed_by: &[
+        (Kind::Booking, |booking| booking.booking_id.as_str()),
+        (Kind::RoomType, |booking| booking.room_type_id.as_str()),
     ],
 };

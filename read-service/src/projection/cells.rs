@@ -10,12 +10,16 @@ use inbox::Undecodable;
 use serde_json::Value;
 use tokio_postgres::types::{IsNull, Kind, ToSql, Type, to_sql_checked};
 
+use crate::live::Change;
+
 /// A row of a table, its first column the id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     /// The aggregate's version; of no meaning where a table keeps none.
     pub(super) version: i64,
     cells: Vec<u8>,
+    /// What those who follow it are told.
+    pub(super) changes: Vec<Change>,
 }
 
 /// A row that is being made, column by column.
@@ -41,7 +45,7 @@ impl Cells {
 
     /// The row that these cells make.
     pub(super) fn row(self, version: i64) -> Row {
-        Row { version, cells: self.0 }
+        Row { version, cells: self.0, changes: Vec::new() }
     }
 
     pub(super) fn null(&mut self) {
@@ -139,6 +143,11 @@ fn holds_nul(value: &Value) -> bool {
 }
 
 impl Row {
+    /// Those who follow what it changes are told so.
+    pub(super) fn changing(self, changes: impl Iterator<Item = Change>) -> Self {
+        Self { changes: changes.collect(), ..self }
+    }
+
     /// The bytes of its id, by which rows are ordered as `COLLATE "C"` does.
     pub(super) fn id(&self) -> &[u8] {
         self.cells().next().map_or(&[], |cell| &cell[LENGTH..])

@@ -10,4 +10,5 @@ pub static GUEST: Projection<GuestDocument> = Projection {
     view: View::Guest,
     identity: |guest| (guest.guest_id.as_str(), guest.version),
     columns: &[text("name", |guest| Some(&guest.name)), text("email", |guest| Some(&guest.email))],
+    followed_by: &[],
 };

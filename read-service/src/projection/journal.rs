@@ -14,7 +14,10 @@ use super::{
     column::{Column, instant, int, key, long, text},
     statement::{Statement, in_order},
 };
-use crate::view::View;
+use crate::{
+    live::{self, Change, Kind},
+    view::View,
+};
 
 /// Fills `view.event`.
 pub struct Journal {
@@ -76,10 +79,14 @@ impl Handler for Journal {
         for column in &COLUMNS {
             column.write(delivery, &mut cells)?;
         }
-        Ok(Some(cells.row(0)))
+        let envelope = &delivery.envelope;
+        let correlation = envelope.correlation_id.clone().map(|id| Change::One(Kind::Correlation, id));
+        let subject = Change::One(Kind::Subject, envelope.subject.clone());
+        Ok(Some(cells.row(0).changing(std::iter::once(subject).chain(correlation))))
     }
 
     async fn apply(&self, transaction: &Transaction<'_>, events: &[Row]) -> Result<(), Unapplied> {
-        self.insert.run(transaction, &in_order(events)).await
+        self.insert.run(transaction, &in_order(events)).await?;
+        Ok(live::notify(transaction, events.iter().flat_map(|row| &row.changes)).await?)
     }
 }

@@ -6,7 +6,7 @@ use super::{
     column::{instant, long, text},
     projector::Projection,
 };
-use crate::view::View;
+use crate::{live::Kind, view::View};
 
 /// Fills `view.payment`.
 pub static PAYMENT: Projection<PaymentDocument> = Projection {
@@ -27,4 +27,5 @@ pub static PAYMENT: Projection<PaymentDocument> = Projection {
         text("decline_reason", |payment| payment.decline_reason.as_deref()),
         instant("status_since", |payment| Some(payment.changed_at)),
     ],
+    followed_by: &[(Kind::Booking, |payment| payment.booking_id.as_str())],
 };

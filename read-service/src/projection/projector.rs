@@ -11,7 +11,10 @@ use super::{
     column::Column,
     statement::{Given, Statement, in_order},
 };
-use crate::view::View;
+use crate::{
+    live::{self, Change, Kind},
+    view::View,
+};
 
 /// What documents of the type `D` become.
 pub struct Projection<D: 'static> {
@@ -21,7 +24,12 @@ pub struct Projection<D: 'static> {
     pub(super) identity: fn(&D) -> (&str, AggregateVersion),
     /// The view's own columns; those that every view has come before them.
     pub(super) columns: &'static [Column<D>],
+    /// By what its changes are followed, and where in the document that is.
+    pub(super) followed_by: &'static [Followed<D>],
 }
+
+/// By what a change is followed: the kind, and which one of it.
+pub(super) type Followed<D> = (Kind, fn(&D) -> &str);
 
 /// The columns that every view has, as arrays; `applied_at` is the statement's affair.
 const EVERY_VIEWS: [Given; 4] = [
@@ -57,7 +65,12 @@ impl<D> Projector<D> {
                 None => cells.null(),
             }
         }
-        Ok(cells.row(version.get()))
+        let change = |(kind, id): &Followed<D>| match document {
+            Some(document) => Change::One(*kind, id(document).to_owned()),
+            // What is gone no longer says what it belonged to.
+            None => Change::Any(*kind),
+        };
+        Ok(cells.row(version.get()).changing(self.of.followed_by.iter().map(change)))
     }
 }
 
@@ -98,6 +111,7 @@ impl<D: DeserializeOwned> Handler for Projector<D> {
     async fn apply(&self, transaction: &Transaction<'_>, events: &[Row]) -> Result<(), Unapplied> {
         let mut rows = in_order(events);
         rows.dedup_by_key(|row| row.id());
-        self.upsert.run(transaction, &rows).await
+        self.upsert.run(transaction, &rows).await?;
+        Ok(live::notify(transaction, events.iter().flat_map(|row| &row.changes)).await?)
     }
 }

@@ -19,4 +19,5 @@ pub static RATE_PLAN: Projection<RatePlanDocument> = Projection {
         text("nightly_rate_currency", |plan| Some(plan.nightly_rate.currency.as_str())),
         instant("valid_until", |plan| Some(plan.valid_until)),
     ],
+    followed_by: &[],
 };

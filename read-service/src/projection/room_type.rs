@@ -6,7 +6,7 @@ use super::{
     column::{json, text},
     projector::Projection,
 };
-use crate::view::View;
+use crate::{live::Kind, view::View};
 
 /// Fills `view.room_type`.
 pub static ROOM_TYPE: Projection<RoomTypeDocument> = Projection {
@@ -16,4 +16,5 @@ pub static ROOM_TYPE: Projection<RoomTypeDocument> = Projection {
         text("name", |room_type| Some(&room_type.name)),
         json("rooms", |room_type| serde_json::to_value(&room_type.rooms).ok()),
     ],
+    followed_by: &[(Kind::RoomType, |room_type| room_type.room_type_id.as_str())],
 };

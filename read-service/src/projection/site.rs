@@ -17,4 +17,5 @@ pub static SITE: Projection<SiteDocument> = Projection {
         text("name", |site| Some(&site.name)),
         json("allotments", |site| serde_json::to_value(&site.allotments).ok()),
     ],
+    followed_by: &[],
 };

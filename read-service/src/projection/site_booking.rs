@@ -27,4 +27,5 @@ pub static SITE_BOOKING: Projection<SiteBookingDocument> = Projection {
         instant("received_at", |sold| Some(sold.received_at)),
         text("rejection", |sold| sold.rejection.as_deref()),
     ],
+    followed_by: &[],
 };

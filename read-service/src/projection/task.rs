@@ -6,7 +6,7 @@ use super::{
     column::{day, instant, text},
     projector::Projection,
 };
-use crate::view::View;
+use crate::{live::Kind, view::View};
 
 /// Fills `view.task`.
 pub static TASK: Projection<TaskDocument> = Projection {
@@ -21,4 +21,5 @@ pub static TASK: Projection<TaskDocument> = Projection {
         day("day", |task| Some(task.day)),
         instant("completed_at", |task| task.completed_at),
     ],
+    followed_by: &[(Kind::Booking, |task| task.booking_id.as_str())],
 };

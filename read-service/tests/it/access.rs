@@ -1,14 +1,11 @@
 //! Who may ask for what, where tokens are asked for.
 
 use auth::{AuthSettings, Source};
-use read_service::{
-    graphql::{PERSONAL, READ},
-    view::Options,
-};
+use read_service::graphql::{PERSONAL, READ};
 use serde_json::{Value, json};
 use servers::IssuerKey;
 
-use crate::support::{SOON, Server, account, booking, code};
+use crate::support::{Server, account, booking, code};
 
 async fn guarded(key: &IssuerKey, folder: &std::path::Path) -> Server {
     let file = folder.join("keys.json");
@@ -18,7 +15,7 @@ async fn guarded(key: &IssuerKey, folder: &std::path::Path) -> Server {
         issuer: "https://id.example".to_owned(),
         audience: "hotel".to_owned(),
     };
-    let server = Server::start_guarded("access", SOON, Options::default(), Some(auth)).await;
+    let server = Server::start_guarded("access", auth).await;
     server.views.fill(&[account("a1", 1, "Ada"), booking("7", 1, "2026-03-01", &json!({}))]).await;
     server
 }

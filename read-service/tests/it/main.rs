@@ -16,4 +16,5 @@ mod queries;
 mod read_after;
 mod reports;
 mod schema;
+mod subscriptions;
 mod support;

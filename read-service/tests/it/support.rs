@@ -8,6 +8,7 @@ use inbox::{Applied, Delivery, Handler};
 use read_service::{
     graphql::{Executor, Freshness},
     http,
+    live::{self, Hub, Subscribers},
     projection::{self, Projection, Projector},
     view::{Connections, Options, ROLE},
 };
@@ -21,8 +22,9 @@ use tokio::{net::TcpListener, task::JoinSet};
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 
 /// A migrated database and a login of the service.
+#[derive(Clone)]
 pub(crate) struct Views {
-    pub(crate) database: TempDatabase,
+    pub(crate) database: Arc<TempDatabase>,
     pub(crate) service_url: String,
 }
 
@@ -31,7 +33,7 @@ impl Views {
         let database = TempDatabase::create(purpose).await;
         read_service::migrate(&Database::parse(&database.url()).unwrap()).await.unwrap();
         let login = database.create_login("reader", &format!("NOINHERIT IN ROLE {ROLE}")).await.unwrap();
-        Self { database, service_url: login.url }
+        Self { database: Arc::new(database), service_url: login.url }
     }
 
     pub(crate) fn service(&self) -> Database {
@@ -90,7 +92,7 @@ pub(crate) struct Server {
     pub(crate) applied: Applied,
     pub(crate) address: SocketAddr,
     pub(crate) http: reqwest::Client,
-    _stop: tokio_util::sync::DropGuard,
+    pub(crate) stop: CancellationToken,
     _tasks: JoinSet<()>,
 }
 
@@ -100,24 +102,36 @@ impl Server {
     }
 
     pub(crate) async fn start_with(purpose: &str, read_after: Duration, options: Options) -> Self {
-        Self::start_guarded(purpose, read_after, options, None).await
+        Self::start_on(Views::create(purpose).await, read_after, options, live::Options::default(), None).await
     }
 
     /// One that asks for tokens.
-    pub(crate) async fn start_guarded(
-        purpose: &str,
+    pub(crate) async fn start_guarded(purpose: &str, auth: AuthSettings) -> Self {
+        let views = Views::create(purpose).await;
+        Self::start_on(views, SOON, Options::default(), live::Options::default(), Some(auth)).await
+    }
+
+    /// One whose subscribers may take no more than this.
+    pub(crate) async fn start_for(views: Views, subscribers: live::Options) -> Self {
+        Self::start_on(views, SOON, Options::default(), subscribers, None).await
+    }
+
+    async fn start_on(
+        views: Views,
         read_after: Duration,
         options: Options,
+        subscribers: live::Options,
         auth: Option<AuthSettings>,
     ) -> Self {
-        let views = Views::create(purpose).await;
         let (health, metrics, stop) = (Health::new(), Metrics::new(), CancellationToken::new());
         let connections = Connections::new(&views.service(), options, &metrics);
         let applied = Applied::new();
         let freshness = Freshness::new(connections.clone(), applied.clone(), read_after);
         let executor = Executor::new(connections.clone(), freshness, SOON, &metrics).unwrap();
         let auth = auth.map(|settings| Arc::new(Auth::new(settings).unwrap()));
-        let router = http::router(executor, auth.clone(), health.clone(), metrics);
+        let (hub, running_hub) = Hub::new();
+        let subscribers = Subscribers::new(hub.clone(), subscribers, stop.clone());
+        let router = http::router(executor, subscribers, auth.clone(), health.clone(), metrics);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let mut tasks = JoinSet::new();
@@ -126,10 +140,13 @@ impl Server {
             let (part, stopped) = (health.part("auth"), stop.clone());
             tasks.spawn(async move { auth.keep_keys(&part, &stopped).await });
         }
+        tasks.spawn(running_hub.run(stop.clone()));
+        let (database, stopped) = (views.service(), stop.clone());
+        tasks.spawn(async move { live::listen(&database, hub, stopped).await });
         let stopped = stop.clone();
         tasks.spawn(async move { telemetry::http::serve(listener, router, stopped).await.unwrap() });
         let http = reqwest::Client::new();
-        let server = Self { views, applied, address, http, _stop: stop.drop_guard(), _tasks: tasks };
+        let server = Self { views, applied, address, http, stop, _tasks: tasks };
         eventually("the server is ready", SOON, async || server.get("/readyz").await.status().is_success()).await;
         server
     }

@@ -1,12 +1,12 @@
-//! Connections: taken, bounded in number and in the time that a header may take, and drained at the end.
+//! Connections: taken, bounded in number and in the time that a header may take, and drained at the end. One that is upgraded
+//! to another protocol is its handler's from then on: neither counted nor drained here.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body, serve::Listener};
 use hyper::{Request, Response, body::Incoming, server::conn::http1, service::Service};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
     service::TowerToHyperService,
 };
 use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
@@ -64,7 +64,6 @@ where
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(limits.header);
     let places = Arc::new(Semaphore::new(limits.connections));
-    let draining = GracefulShutdown::new();
     // Cut off with this function.
     let mut connections = JoinSet::new();
     loop {
@@ -78,16 +77,25 @@ where
             Some(_) = connections.join_next() => continue,
             next = next => next,
         };
-        let connection = draining.watch(builder.serve_connection(TokioIo::new(stream), service.clone()));
+        let connection = builder.serve_connection(TokioIo::new(stream), service.clone()).with_upgrades();
+        let shutdown = shutdown.clone();
         connections.spawn(async move {
-            if let Err(error) = connection.await {
+            let mut connection = pin!(connection);
+            let ended = tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = shutdown.cancelled() => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            };
+            if let Err(error) = ended {
                 tracing::debug!(%error, "a connection broke");
             }
             drop(place);
         });
     }
     drop(listener);
-    draining.shutdown().await;
+    while connections.join_next().await.is_some() {}
 }
 
 #[cfg(test)]

@@ -68,7 +68,7 @@ pub(super) fn journal() -> Field {
     .or_null()
 }
 
-fn check(arguments: &Arguments) -> Result<(), Error> {
+pub(super) fn check(arguments: &Arguments) -> Result<(), Error> {
     match (arguments.text("correlationId"), arguments.text("subject")) {
         (None, None) => Err(Error::input("journal: give correlationId or subject")),
         _ => Ok(()),

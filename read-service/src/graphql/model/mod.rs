@@ -15,12 +15,15 @@ mod rate_plan;
 mod room_type;
 mod site;
 mod site_booking;
+mod subscription;
 mod summary;
 mod task;
 mod values;
 mod words;
 
 use std::collections::HashMap;
+
+pub(super) use subscription::EVENTS;
 
 pub(super) use words::{Argument, Call, Connection, Enum, Field, Input, InputObject, Leaf, Object, Source, What};
 
@@ -35,11 +38,15 @@ pub(super) struct Model {
 /// The name of the root.
 pub(super) const ROOT: &str = "Query";
 
+/// The name of the root of subscriptions.
+pub(super) const SUBSCRIPTION: &str = "Subscription";
+
 impl Model {
     /// All of it.
     pub(super) fn new() -> Self {
         let objects = [
             query::object(),
+            subscription::object(),
             account::object(),
             guest::object(),
             room_type::object(),

@@ -85,7 +85,7 @@ pub(super) fn object() -> Object {
     )
 }
 
-fn by_id(object: &'static str, name: &'static str, description: &'static str) -> Field {
+pub(super) fn by_id(object: &'static str, name: &'static str, description: &'static str) -> Field {
     let id = Argument::new("id", Input::Id(object), "Its id, or its global one.").required();
     Field::new(name, What::ById(object), description).or_null().takes([id])
 }

@@ -1,6 +1,7 @@
 //! The words in which the model is written: objects, fields, and from where in the views each comes.
 
 use super::super::{arguments::Arguments, error::Error, parameters::Parameters};
+use crate::live::Watched;
 
 /// A type of object.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub(in crate::graphql) struct Field {
     pub(in crate::graphql) what: What,
     /// What it counts for in a query's complexity; for a list, how often what is below it counts.
     pub(in crate::graphql) weight: usize,
+    /// For a subscription: what is followed.
+    pub(in crate::graphql) follows: fn(&Arguments) -> Vec<Watched>,
 }
 
 /// What a field is, and where it comes from.
@@ -39,6 +42,8 @@ pub(in crate::graphql) enum What {
     Row(&'static str, Source),
     /// All rows of another view that belong here.
     Rows(&'static str, Source),
+    /// Rows of another view, each told by itself: a subscription's alone.
+    Each(&'static str, fn(&Call<'_>, &mut Parameters) -> Result<String, Error>),
     /// Rows of a view, page by page.
     Connection(Connection),
     /// The object of this type that the argument `id` names.
@@ -185,7 +190,16 @@ impl Object {
 
 impl Field {
     pub(super) fn new(name: &'static str, what: What, description: &'static str) -> Self {
-        Self { name, description, arguments: Vec::new(), is_nullable: false, is_personal: false, what, weight: 1 }
+        Self {
+            name,
+            description,
+            arguments: Vec::new(),
+            is_nullable: false,
+            is_personal: false,
+            what,
+            weight: 1,
+            follows: |_| Vec::new(),
+        }
     }
 
     /// It may be null.
@@ -200,6 +214,11 @@ impl Field {
 
     pub(super) fn takes(self, arguments: impl IntoIterator<Item = Argument>) -> Self {
         Self { arguments: arguments.into_iter().collect(), ..self }
+    }
+
+    /// It is told again when one of these has changed.
+    pub(super) fn follows(self, follows: fn(&Arguments) -> Vec<Watched>) -> Self {
+        Self { follows, ..self }
     }
 
     pub(super) fn weighs(self, weight: usize) -> Self {

@@ -1,0 +1,88 @@
+//! Telling those who have subscribed what has changed, from the moment of its commit, whichever instance applied it.
+//!
+//! ```text
+//! change     what a batch changes -> NOTIFY, in the batch's own transaction
+//! listener   LISTEN on a connection of its own -> the hub; after a reconnect everything is looked at again
+//! hub        who follows what: those who ask the same thing share one feed
+//! feed       one subscription's look at the views: after a change, one query; its answer is written once, for all
+//! log        what a feed has told, bounded; each subscriber has a place in it and no queue of its own
+//! ```
+//!
+//! A feed's queries come one after the other, so that no subscriber sees a version go back; and what changes while one is under
+//! way makes one more, not many.
+
+mod change;
+mod feed;
+mod hub;
+mod listener;
+mod log;
+
+use std::{sync::Arc, time::Duration};
+
+use telemetry::CancellationToken;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::task::TaskTracker;
+
+pub(crate) use change::notify;
+pub use change::{Change, Kind};
+pub(crate) use feed::Watched;
+pub use hub::Hub;
+pub use listener::listen;
+pub use log::{Subscription, Told};
+
+/// What subscribers may take.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How many connections may be open for subscriptions at once, websockets and event streams.
+    pub connections: usize,
+    /// From which origins a browser's page may open a websocket, beside this service's own: `https://console.example.org`.
+    pub origins: Vec<String>,
+    /// How long a websocket may be open before it says who asks.
+    pub init_timeout: Duration,
+    /// How long a client may take to receive one message.
+    pub send_timeout: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            connections: 10_000,
+            origins: Vec::new(),
+            init_timeout: Duration::from_secs(10),
+            send_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// The connections of subscribers, whatever their transport. Cheap to clone; all clones share it.
+#[derive(Clone)]
+pub struct Subscribers {
+    /// Where they subscribe.
+    pub hub: Hub,
+    /// What they may take.
+    pub options: Arc<Options>,
+    /// Cancelled when they are to be sent away.
+    pub shutdown: CancellationToken,
+    /// Those that are there.
+    pub tasks: TaskTracker,
+    places: Arc<Semaphore>,
+}
+
+impl Subscribers {
+    /// Nobody yet.
+    pub fn new(hub: Hub, options: Options, shutdown: CancellationToken) -> Self {
+        let places = Arc::new(Semaphore::new(options.connections));
+        Self { hub, options: Arc::new(options), shutdown, tasks: TaskTracker::new(), places }
+    }
+
+    /// A place for one more connection, if there is one.
+    pub(crate) fn place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.places).try_acquire_owned().ok()
+    }
+
+    /// Waits until they are gone, once they have been sent away.
+    pub async fn gone(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
