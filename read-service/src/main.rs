@@ -28,6 +28,7 @@ struct Cli {
 }
 
 #[derive(Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "there is one, and it is used once")]
 enum Command {
     /// Creates or upgrades the views, their schema and their role. Safe to run again.
     Migrate(MigrateArgs),

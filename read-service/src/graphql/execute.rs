@@ -235,7 +235,7 @@ impl Shared {
             Some(_) => self.query(&mut compiled).await,
             None => Ok(None),
         };
-        Ok(written(compiled, row, described))
+        Ok(written(compiled, row, described.as_ref()))
     }
 
     /// Waits for what each field needs. `None` when all of it is visible; else why not, by key.
@@ -261,7 +261,7 @@ impl Shared {
         let sql = Sql {
             summary: compiled.summary,
             text: compiled.text.take().unwrap_or_default(),
-            parameters: compiled.parameters.types().into(),
+            parameters: compiled.parameters.types(),
         };
         Ok(self.connections.query(&sql, &compiled.parameters.values()).await?.into_iter().next())
     }
@@ -276,10 +276,10 @@ fn texts<'a>(tokens: &'a [(String, Vec<String>)], key: &str) -> impl Iterator<It
 fn written(
     compiled: Compiled,
     row: Result<Option<tokio_postgres::Row>, view::Error>,
-    described: Option<async_graphql::Response>,
+    described: Option<&async_graphql::Response>,
 ) -> Body {
     let mut body = Body::new();
-    let failure = row.as_ref().err().map(|error| Error::from_view(error));
+    let failure = row.as_ref().err().map(Error::from_view);
     let cells = row.ok().flatten();
     let cells = cells.as_ref().map(cells_of).unwrap_or_default();
     for (key, root) in compiled.roots {
@@ -288,7 +288,7 @@ fn written(
                 write::text(super::model::ROOT, out);
                 Ok(())
             }),
-            Root::Schema => match &described {
+            Root::Schema => match described {
                 Some(described) => body.describe(&key, described),
                 None => body.fail(&key, Error::new(Code::Internal, "the schema cannot be described")),
             },

@@ -100,11 +100,14 @@ pub(in crate::graphql) struct Connection {
     /// What narrows them: where an argument, or a field of the argument `filter`, is given, this holds too, with its value
     /// for `{value}`.
     pub(in crate::graphql) conditions: Vec<(&'static str, &'static str)>,
-    /// Conditions that are made from several arguments.
-    pub(in crate::graphql) check: Option<fn(&Arguments) -> Result<(), Error>>,
+    /// What its arguments have to be beside each other.
+    pub(in crate::graphql) check: Option<Check>,
     /// The name of its enum of orders, and the orders; the first unless one is given.
     pub(in crate::graphql) orders: (&'static str, Vec<Order>),
 }
+
+/// Whether arguments go together.
+pub(in crate::graphql) type Check = fn(&Arguments) -> Result<(), Error>;
 
 /// An order of a connection: by this column, then by id.
 #[derive(Clone, Copy, Debug)]
