@@ -46,8 +46,14 @@ async fn a_service_waits_for_servers_that_are_not_there_and_says_so() -> anyhow:
     let kafka = &shared::kafka().bootstrap_servers;
     for (topic, partitions) in [
         ("hotel.accounts.account.v1", 4),
+        ("hotel.direct-booking.guest.v1", 4),
         ("hotel.direct-booking.room-type.v2", 1),
+        ("hotel.direct-booking.rate-plan.v1", 1),
         ("hotel.direct-booking.booking.v1", 8),
+        ("hotel.payments.payment.v1", 8),
+        ("hotel.housekeeping.task.v1", 8),
+        ("hotel.channel-manager.site.v1", 1),
+        ("hotel.channel-manager.site-booking.v1", 8),
     ] {
         servers::topics::create(kafka, &format!("{prefix}{topic}"), partitions, &[]).await?;
     }
