@@ -8,7 +8,7 @@ use contracts::{
     id::BookingId,
 };
 use deadpool_postgres::Transaction;
-use inbox::{Delivery, Handler, Unapplied, Undecodable};
+use inbox::{Delivery, Handler, Parking, Unapplied, Undecodable};
 
 use super::super::http::bookings::SendConfirmation;
 use crate::{context::Surroundings, idempotency::Answers, message::Message, path::Id};
@@ -34,6 +34,11 @@ impl Handler for Commands {
 
     fn topics(&self) -> &'static [Topic] {
         &[COMMANDS]
+    }
+
+    /// A command does not build on another: one that cannot be read holds up none.
+    fn parking(&self) -> Parking {
+        Parking::Alone
     }
 
     fn decode(&self, delivery: &Delivery) -> Result<Option<Commanded>, Undecodable> {
