@@ -393,7 +393,13 @@ impl Publisher {
     /// Waits until a new producer has heard from the cluster, for at most `patience`; gives why it has not, in the client's
     /// words.
     pub fn reach(&self, patience: Duration) -> impl Future<Output = Result<(), String>> + Send + 'static {
-        self.ask(move |producer| producer.client().fetch_cluster_id(patience).is_some())
+        self.ask(move |producer| {
+            let client = producer.client();
+            // The client asks once, when it has connected. A broker that has just come back may answer that there is no
+            // broker, and is not asked again for minutes unless we do.
+            let first = patience / 4;
+            client.fetch_cluster_id(first).is_some() || client.fetch_metadata(None, patience - first).is_ok()
+        })
     }
 
     /// Asks the cluster anew, for at most `patience`: about `topic`, or when none is known about all that there is.
