@@ -72,8 +72,9 @@ impl Databases {
 
     /// The read service.
     pub(crate) fn read_settings(&self, kafka: Kafka, traced: bool) -> anyhow::Result<read_service::Settings> {
-        let settings = read_service::Settings::new(database(&self.reader.url)?, kafka);
-        Ok(read_service::Settings { trace_messages: traced, ..settings })
+        let projecting = read_service::Projecting { trace_messages: traced, ..read_service::Projecting::new(kafka) };
+        let serving = Some(read_service::Serving::default());
+        Ok(read_service::Settings { database: database(&self.reader.url)?, projecting: Some(projecting), serving })
     }
 }
 

@@ -13,5 +13,5 @@ mod settings;
 pub mod view;
 
 pub use service::{Error, serve};
-pub use settings::{InboxArgs, ServeArgs, Settings, desk};
+pub use settings::{InboxArgs, Projecting, ServeArgs, Serving, Settings, desk};
 pub use view::migrate;

@@ -1,6 +1,6 @@
 //! The settings of `read-service serve`.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
 
 use auth::{AuthArgs, AuthSettings};
 use inbox::command::{Action, Desk, MAX_PARKED, ParkingArgs};
@@ -20,7 +20,12 @@ pub struct ServeArgs {
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
     database_url: Option<String>,
 
-    /// Where HTTP is served.
+    /// What this process does: `project` fills the views from Kafka, `serve` answers queries. Both halves can run in as many
+    /// processes as are wanted; those that project share the partitions.
+    #[arg(long, env = "ROLE", default_value = "project,serve", value_name = "ROLE,…")]
+    role: String,
+
+    /// Where HTTP is served: queries, if they are, and `/readyz`, `/healthz` and `/metrics` always.
     #[arg(long, env = "LISTEN", default_value = "127.0.0.1:8081", value_name = "ADDRESS:PORT")]
     listen: String,
 
@@ -65,71 +70,114 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 pub struct Settings {
     /// The read database.
     pub database: Database,
+    /// What it needs to fill the views, if it is to.
+    pub projecting: Option<Projecting>,
+    /// What it needs to serve them, if it is to.
+    pub serving: Option<Serving>,
+}
+
+/// What filling the views needs.
+#[derive(Clone)]
+pub struct Projecting {
     /// Where the events come from.
     pub kafka: Kafka,
-    /// How long a query waits for what its `Read-After` tokens name.
-    pub read_after_timeout: Duration,
     /// How long the journal keeps an event, since it was recorded.
     pub journal_keep: Duration,
     /// The most aggregates of a partition that may be parked by a projection.
     pub max_parked: usize,
-    /// What those who subscribe may take.
-    pub subscribers: live::Options,
-    /// The connections that serve queries.
-    pub serving: view::Options,
-    /// Whose tokens are good; without them everybody may ask for everything.
-    pub auth: Option<AuthSettings>,
     /// Whether each applied message gets a span; worth its cost where spans are exported.
     pub trace_messages: bool,
 }
 
+/// What serving the views needs.
+#[derive(Clone)]
+pub struct Serving {
+    /// How long a query waits for what its `Read-After` tokens name.
+    pub read_after_timeout: Duration,
+    /// What those who subscribe may take.
+    pub subscribers: live::Options,
+    /// The connections that serve queries.
+    pub connections: view::Options,
+    /// Whose tokens are good; without them everybody may ask for everything.
+    pub auth: Option<AuthSettings>,
+}
+
 impl Settings {
-    /// The defaults of the flags.
+    /// Both halves, with the defaults of the flags.
     pub fn new(database: Database, kafka: Kafka) -> Self {
+        Self { database, projecting: Some(Projecting::new(kafka)), serving: Some(Serving::default()) }
+    }
+}
+
+impl Projecting {
+    /// The defaults of the flags.
+    pub fn new(kafka: Kafka) -> Self {
+        Self { kafka, journal_keep: 30 * DAY, max_parked: MAX_PARKED, trace_messages: false }
+    }
+}
+
+impl Default for Serving {
+    fn default() -> Self {
         Self {
-            database,
-            kafka,
             read_after_timeout: Duration::from_secs(5),
-            journal_keep: 30 * DAY,
-            max_parked: MAX_PARKED,
             subscribers: live::Options::default(),
-            serving: view::Options::default(),
+            connections: view::Options::default(),
             auth: None,
-            trace_messages: false,
         }
     }
 }
 
 impl ServeArgs {
-    /// Checks all flags at once.
+    /// Checks all flags at once; those of a half that is not to run are not asked for.
     ///
     /// # Errors
     /// Every problem that there is.
     pub fn check(self) -> Result<(Settings, SocketAddr), Problems> {
+        let mut problems = Problems::new();
+        self.logs.check(&mut problems);
+        let database = Database::check("--database-url / DATABASE_URL", self.database_url.as_deref(), &mut problems);
+        let listen = problems.parse("--listen / LISTEN", &self.listen);
+        let roles = roles(&self.role, &mut problems);
+        let projecting = roles.contains("project").then(|| self.projecting(&mut problems));
+        let serving = roles.contains("serve").then(|| self.serving(&mut problems));
+        let settings = (|| {
+            // Of a half that is to run and has a problem, there is nothing.
+            let (projecting, serving) = (whole(projecting)?, whole(serving)?);
+            Some((Settings { database: database?, projecting, serving }, listen?))
+        })();
+        problems.finish(settings)
+    }
+
+    fn projecting(&self, problems: &mut Problems) -> Option<Projecting> {
+        /// Ten years.
+        const MOST_DAYS: u32 = 3_650;
+        const JOURNAL: &str = "--journal-keep-days / JOURNAL_KEEP_DAYS";
+        let kafka = self.kafka.clone().check(problems);
+        let max_parked = self.parking.check(problems);
+        let keep = problems.parse::<u32>(JOURNAL, &self.journal_keep_days);
+        if keep.is_some_and(|days| !(1..=MOST_DAYS).contains(&days)) {
+            problems.add(JOURNAL, format!("must be from 1 to {MOST_DAYS}"));
+        }
+        Some(Projecting {
+            kafka: kafka?,
+            journal_keep: keep? * DAY,
+            max_parked: max_parked?,
+            trace_messages: self.logs.otlp_endpoint().is_some(),
+        })
+    }
+
+    fn serving(&self, problems: &mut Problems) -> Option<Serving> {
         /// Longer than this, and a client is better off asking again.
         const LONGEST: u64 = 60_000;
         const CONNECTIONS: &str = "--database-connections / DATABASE_CONNECTIONS";
         const TIMEOUT: &str = "--read-after-timeout-ms / READ_AFTER_TIMEOUT_MS";
-        /// Ten years.
-        const MOST_DAYS: u32 = 3_650;
-        const JOURNAL: &str = "--journal-keep-days / JOURNAL_KEEP_DAYS";
         const SUBSCRIBERS: &str = "--subscribers / SUBSCRIBERS";
         const MOST_SUBSCRIBERS: usize = 100_000;
         const ORIGINS: &str = "--websocket-origins / WEBSOCKET_ORIGINS";
-        let mut problems = Problems::new();
-        self.logs.check(&mut problems);
-        let database = Database::check("--database-url / DATABASE_URL", self.database_url.as_deref(), &mut problems);
-        let kafka = self.kafka.check(&mut problems);
-        let auth = self.auth.check(&mut problems);
-        let max_parked = self.parking.check(&mut problems);
-        let listen = problems.parse("--listen / LISTEN", &self.listen);
+        let auth = self.auth.clone().check(problems);
         let timeout = problems.parse::<u64>(TIMEOUT, &self.read_after_timeout_ms);
         if timeout.is_some_and(|timeout| timeout > LONGEST) {
             problems.add(TIMEOUT, format!("must be at most {LONGEST}"));
-        }
-        let keep = problems.parse::<u32>(JOURNAL, &self.journal_keep_days);
-        if keep.is_some_and(|days| !(1..=MOST_DAYS).contains(&days)) {
-            problems.add(JOURNAL, format!("must be from 1 to {MOST_DAYS}"));
         }
         let connections = problems.parse::<usize>(CONNECTIONS, &self.database_connections);
         if connections.is_some_and(|connections| !(1..=100).contains(&connections)) {
@@ -146,20 +194,31 @@ impl ServeArgs {
                 problems.add(ORIGINS, format!("{origin}: no origin, such as https://console.example.org"));
             }
         }
-        let settings = (|| {
-            let mut settings = Settings::new(database?, kafka?);
-            settings.read_after_timeout = Duration::from_millis(timeout?);
-            settings.auth = auth?;
-            settings.journal_keep = keep? * DAY;
-            settings.serving.connections = connections?;
-            settings.max_parked = max_parked?;
-            settings.subscribers.connections = subscribers?;
-            settings.subscribers.origins = origins.into_iter().map(str::to_owned).collect();
-            settings.trace_messages = self.logs.otlp_endpoint().is_some();
-            Some((settings, listen?))
-        })();
-        problems.finish(settings)
+        let mut serving = Serving { auth: auth?, ..Serving::default() };
+        serving.read_after_timeout = Duration::from_millis(timeout?);
+        serving.connections.connections = connections?;
+        serving.subscribers.connections = subscribers?;
+        serving.subscribers.origins = origins.into_iter().map(str::to_owned).collect();
+        Some(serving)
     }
+}
+
+/// What is named, of what there is.
+fn roles<'a>(text: &'a str, problems: &mut Problems) -> BTreeSet<&'a str> {
+    const ROLE: &str = "--role / ROLE";
+    let named: BTreeSet<_> = text.split(',').map(str::trim).filter(|role| !role.is_empty()).collect();
+    for other in named.iter().filter(|role| !["project", "serve"].contains(role)) {
+        problems.add(ROLE, format!("{other}: there are project and serve"));
+    }
+    if named.is_empty() {
+        problems.add(ROLE, "must be project, serve or both: project,serve");
+    }
+    named
+}
+
+/// What is not wanted, or what is whole.
+fn whole<T>(half: Option<Option<T>>) -> Option<Option<T>> {
+    half.map_or(Some(None), |half| half.map(Some))
 }
 
 /// `read-service inbox`.

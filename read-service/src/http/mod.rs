@@ -1,4 +1,4 @@
-//! The service's HTTP: GraphQL, by requests, websockets and streams of events, the GraphiQL page, and the operator's routes.
+//! The service's HTTP: GraphQL, by requests, websockets and streams of events, and the GraphiQL page.
 //!
 //! GraphQL over HTTP as its specification has it (<https://graphql.github.io/graphql-over-http/draft/>).
 
@@ -25,7 +25,6 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{any, get},
 };
-use telemetry::{admin, health::Health, metrics::Metrics};
 use tokio::time::Instant;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -51,21 +50,14 @@ struct Access {
     expires: Option<Instant>,
 }
 
-/// All routes.
-pub fn router(
-    executor: Executor,
-    subscribers: Subscribers,
-    auth: Option<Arc<Auth>>,
-    health: Health,
-    metrics: Metrics,
-) -> Router {
+/// The routes, beside the operator's.
+pub fn router(executor: Executor, subscribers: Subscribers, auth: Option<Arc<Auth>>) -> Router {
     Router::new()
         .route("/graphql", any(answer))
         .route("/", get(|| std::future::ready(graphiql::page())))
         .route(graphiql::ROUTE, get(graphiql::asset))
         .with_state(Served { executor, subscribers, auth })
         .layer(axum::middleware::from_fn(telemetry::http::trace))
-        .merge(admin::router(health, metrics))
         .layer(CatchPanicLayer::new())
 }
 

@@ -2,8 +2,7 @@
 //! and never when it was rolled back.
 //!
 //! Transactions that notify commit one after the other, by a lock that PostgreSQL holds for the whole server while they do. So a
-//! batch notifies a few times at most, however many rows it has, and only the views that can be followed do at all: commits that
-//! come close together are already one batch.
+//! batch notifies a few times at most, however many rows it has: commits that come close together are already one batch.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,6 +32,8 @@ pub enum Kind {
     Correlation,
     /// An event, by the id of the aggregate that it is about.
     Subject,
+    /// What nobody can follow, but wait for.
+    Other,
 }
 
 /// Something has changed.
@@ -54,14 +55,14 @@ pub(super) struct Notification {
 
 const NOTIFY: &str = "SELECT pg_notify('view_changes', payload) FROM unnest($1) payload";
 
-/// Tells what a transaction changes, once it commits.
+/// Tells what a transaction changes, once it commits: something in any case, for those who wait until it is visible.
 pub(crate) async fn notify(
     transaction: &Transaction<'_>,
     changes: impl Iterator<Item = &Change>,
 ) -> Result<(), tokio_postgres::Error> {
-    let payloads = payloads(changes);
+    let mut payloads = payloads(changes);
     if payloads.is_empty() {
-        return Ok(());
+        payloads.extend(payload(Kind::Other, Some(Vec::new())));
     }
     let statement = transaction.prepare_typed_cached(NOTIFY, &[Type::TEXT_ARRAY]).await?;
     transaction.execute(&statement, &[&payloads]).await?;

@@ -3,10 +3,12 @@
 
 use std::{future::poll_fn, time::Duration};
 
+use inbox::Applied;
 use telemetry::{
     CancellationToken,
     backoff::Backoff,
     database::{Database, reason},
+    health::Part,
 };
 use tokio::sync::mpsc;
 use tokio_postgres::{AsyncMessage, Client};
@@ -20,67 +22,82 @@ const LOOK: Duration = Duration::from_secs(5);
 /// How many notifications are read ahead; more wait in PostgreSQL.
 const AHEAD: usize = 256;
 
-/// Listens until it is told to stop, connecting again with backoff.
-pub async fn listen(database: &Database, hub: Hub, stop: CancellationToken) {
-    let database = database.clone().as_role(ROLE).application_name("read-service listen");
-    let mut backoff = Backoff::for_connecting();
-    let for_ever = async {
-        loop {
-            let lost = hear(&database, &hub, &mut backoff).await;
-            tracing::warn!(reason = lost, "changes are not heard; subscribers wait");
-            tokio::time::sleep(backoff.next_wait()).await;
-        }
-    };
-    tokio::select! {
-        () = stop.cancelled() => {}
-        () = for_ever => {}
-    }
+/// Hears what has changed.
+pub struct Listener {
+    /// Those who follow what changes.
+    pub hub: Hub,
+    /// Those who wait until something is visible, which another process may have applied.
+    pub applied: Applied,
+    /// Told whether changes are heard.
+    pub part: Part,
 }
 
-/// Connects and hears for as long as the connection lasts. Returns why it has ended.
-async fn hear(database: &Database, hub: &Hub, backoff: &mut Backoff) -> String {
-    let tls = match database.tls() {
-        Ok(tls) => tls,
-        Err(error) => return error.to_string(),
-    };
-    let (client, mut driver) = match tokio::time::timeout(LOOK, database.config().connect(tls)).await {
-        Ok(Ok(connected)) => connected,
-        Ok(Err(error)) => return reason(&error),
-        Err(_) => return "the database does not answer".to_owned(),
-    };
-    let (heard, mut notifications) = mpsc::channel(AHEAD);
-    let drive = async {
-        loop {
-            match poll_fn(|context| driver.poll_message(context)).await {
-                Some(Ok(AsyncMessage::Notification(notification))) => {
-                    let _ = heard.send(notification).await;
+impl Listener {
+    /// Listens until it is told to stop, connecting again with backoff.
+    pub async fn run(self, database: Database, stop: CancellationToken) {
+        let database = database.as_role(ROLE).application_name("read-service listen");
+        let mut backoff = Backoff::for_connecting();
+        let for_ever = async {
+            loop {
+                let lost = self.hear(&database, &mut backoff).await;
+                self.part.not_ready(format!("changes are not heard, subscribers wait: {lost}"));
+                tokio::time::sleep(backoff.next_wait()).await;
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = for_ever => {}
+        }
+    }
+
+    /// Connects and hears for as long as the connection lasts. Returns why it has ended.
+    async fn hear(&self, database: &Database, backoff: &mut Backoff) -> String {
+        let tls = match database.tls() {
+            Ok(tls) => tls,
+            Err(error) => return error.to_string(),
+        };
+        let (client, mut driver) = match tokio::time::timeout(LOOK, database.config().connect(tls)).await {
+            Ok(Ok(connected)) => connected,
+            Ok(Err(error)) => return reason(&error),
+            Err(_) => return "the database does not answer".to_owned(),
+        };
+        let (heard, mut notifications) = mpsc::channel(AHEAD);
+        let drive = async {
+            loop {
+                match poll_fn(|context| driver.poll_message(context)).await {
+                    Some(Ok(AsyncMessage::Notification(notification))) => {
+                        let _ = heard.send(notification).await;
+                    }
+                    Some(Ok(_)) => {}
+                    Some(Err(error)) => return reason(&error),
+                    None => return "the connection was closed".to_owned(),
                 }
-                Some(Ok(_)) => {}
-                Some(Err(error)) => return reason(&error),
-                None => return "the connection was closed".to_owned(),
             }
-        }
-    };
-    let pass_on = async {
-        if let Err(error) = client.batch_execute(&format!("LISTEN {CHANNEL}")).await {
-            return reason(&error);
-        }
-        // Only from now on is everything heard.
-        backoff.reset();
-        hub.look_again().await;
-        while let Some(notification) = notifications.recv().await {
-            match serde_json::from_str(notification.payload()) {
-                Ok(changed) => hub.changed(changed).await,
-                // Of another version of this service, or of somebody else: whatever it means, it is not missed.
-                Err(_) => hub.look_again().await,
+        };
+        let pass_on = async {
+            if let Err(error) = client.batch_execute(&format!("LISTEN {CHANNEL}")).await {
+                return reason(&error);
             }
+            // Only from now on is everything heard.
+            backoff.reset();
+            self.part.ready();
+            self.applied.ring();
+            self.hub.look_again().await;
+            while let Some(notification) = notifications.recv().await {
+                self.applied.ring();
+                match serde_json::from_str(notification.payload()) {
+                    Ok(changed) => self.hub.changed(changed).await,
+                    // Of another version of this service, or of somebody else: whatever it means, it is not missed.
+                    Err(_) => self.hub.look_again().await,
+                }
+            }
+            "nothing is heard any more".to_owned()
+        };
+        tokio::select! {
+            why = drive => why,
+            why = pass_on => why,
+            () = hangs(&client) => "the database does not answer".to_owned(),
         }
-        "nothing is heard any more".to_owned()
-    };
-    tokio::select! {
-        why = drive => why,
-        why = pass_on => why,
-        () = hangs(&client) => "the database does not answer".to_owned(),
     }
 }
 

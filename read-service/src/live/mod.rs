@@ -27,7 +27,7 @@ pub(crate) use change::notify;
 pub use change::{Change, Kind};
 pub(crate) use feed::Watched;
 pub use hub::Hub;
-pub use listener::listen;
+pub use listener::Listener;
 pub use log::{Subscription, Told};
 
 /// What subscribers may take.

@@ -1,20 +1,16 @@
-//! The service: projections, serving connections and HTTP, wired together and ended in order.
+//! The service: what the process is to do, HTTP, and the end in order.
+//!
+//! Its two halves meet in the database alone, so that each may run in processes of its own, in as many as are wanted.
 
-use std::{sync::Arc, time::Duration};
+mod projecting;
+mod serving;
 
-use auth::Auth;
-use inbox::{Applied, Intake};
-use telemetry::{CancellationToken, health::Health, metrics::Metrics};
+use inbox::Applied;
+use telemetry::{CancellationToken, admin, health::Health, metrics::Metrics};
 use tokio::{net::TcpListener, task::JoinSet};
 
-use crate::{
-    Settings,
-    graphql::{Executor, Freshness},
-    http,
-    live::{self, Hub, Subscribers},
-    projection,
-    view::{self, Connections},
-};
+use crate::Settings;
+use serving::Serving;
 
 /// Why the service ended before it was told to.
 #[derive(Debug, thiserror::Error)]
@@ -33,13 +29,18 @@ pub enum Error {
     Http(#[source] std::io::Error),
 }
 
-/// What an operation may take beside waiting for its tokens: a statement's limit, and some.
-const OPERATION_SLACK: Duration = Duration::from_secs(3);
+/// What every part of the process shares.
+#[derive(Clone)]
+struct Process {
+    health: Health,
+    metrics: Metrics,
+    shutdown: CancellationToken,
+    /// Rung when something was applied.
+    applied: Applied,
+}
 
-/// Connections of the projections: one for each, and one for what ends the journal.
-const PROJECTING_CONNECTIONS: usize = view::View::ALL.len() + 2;
-
-/// Serves HTTP from the start and projects until the token is cancelled; then requests drain, for a bounded time.
+/// Answers HTTP from the start, projects, serves queries, or both, until the token is cancelled; then requests drain, for a
+/// bounded time.
 ///
 /// PostgreSQL and Kafka may come and go: `/readyz` says so, and what needs them waits. A projection that must not go on
 /// stays where it is and says why in `/readyz`, while queries are answered from what is there.
@@ -53,61 +54,28 @@ pub async fn serve(
     metrics: Metrics,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
-    let connections = Connections::new(&settings.database, settings.serving, &metrics);
-    let applied = Applied::new();
-    let freshness = Freshness::new(connections.clone(), applied.clone(), settings.read_after_timeout);
-    let limit = settings.read_after_timeout + settings.serving.statement_timeout + OPERATION_SLACK;
-    let executor = Executor::new(connections.clone(), freshness, limit, &metrics).map_err(Error::Schema)?;
-    let auth = settings.auth.map(Auth::new).transpose().map_err(Error::Auth)?.map(Arc::new);
-    let (hub, running_hub) = Hub::new();
-    let subscribers = Subscribers::new(hub.clone(), settings.subscribers, shutdown.clone());
-    let router = http::router(executor, subscribers.clone(), auth.clone(), health.clone(), metrics.clone());
-
-    let listening = settings.database.clone();
-    let projecting = settings.database.as_role(view::ROLE).application_name("read-service project");
-    let pool = projecting.pool_size(PROJECTING_CONNECTIONS).pool().map_err(Error::Connections)?;
-    let intake = Intake {
-        kafka: settings.kafka,
-        service: "read-service".to_owned(),
-        schema: view::SCHEMA.to_owned(),
-        pool,
-        health: health.clone(),
-        metrics,
-        max_parked: settings.max_parked,
-        trace_messages: settings.trace_messages,
-    };
-
-    // The serving connections outlive the requests that are draining.
-    let drained = CancellationToken::new();
+    let Settings { database, projecting, serving } = settings;
+    let mut router = admin::router(health.clone(), metrics.clone());
+    let process = Process { health, metrics, shutdown: shutdown.clone(), applied: Applied::new() };
     let mut tasks = JoinSet::new();
-    tasks.spawn(connections.run(health.part("postgres"), drained.clone()));
-    tasks.spawn(running_hub.run(drained.clone()));
-    let stop = shutdown.clone();
-    tasks.spawn(async move { live::listen(&listening, hub, stop).await });
-    match auth {
-        Some(auth) => {
-            let (part, stop) = (health.part("auth"), shutdown.clone());
-            tasks.spawn(async move { auth.keep_keys(&part, &stop).await });
+    let serving = match serving {
+        Some(settings) => {
+            let serving = Serving::start(&database, settings, &process, &mut tasks)?;
+            router = router.merge(serving.routes());
+            Some(serving)
         }
-        None => tracing::warn!("no tokens are asked for: whoever reaches this service may see everything"),
-    }
-    tasks.spawn(view::keep_journal(intake.pool.clone(), settings.journal_keep, shutdown.clone()));
-    for handler in projection::all(settings.journal_keep) {
-        let name = handler.name();
-        let run = handler.run(intake.clone(), applied.clone(), shutdown.clone());
-        // If it halts, it has said so in its health part: the others and the queries go on.
-        tasks.spawn(async move {
-            if let Err(halt) = run.await {
-                tracing::error!(projection = name, error = %halt, "a projection has halted");
-            }
-        });
+        None => None,
+    };
+    if let Some(settings) = projecting {
+        projecting::start(database, settings, &process, &mut tasks)?;
     }
     let served = telemetry::http::serve(listener, router, shutdown.clone()).await.map_err(Error::Http);
     // A listener that failed ends the rest too.
     shutdown.cancel();
     let ended = async {
-        subscribers.gone().await;
-        drained.cancel();
+        if let Some(serving) = serving {
+            serving.end().await;
+        }
         while tasks.join_next().await.is_some() {}
     };
     telemetry::shutdown::within_grace(ended, &shutdown, telemetry::shutdown::GRACE).await;

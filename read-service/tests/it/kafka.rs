@@ -21,12 +21,13 @@ struct Service {
 
 impl Service {
     async fn start(database: Database, prefix: &str) -> Self {
-        let mut kafka = Kafka::at(shared::kafka().bootstrap_servers.clone());
-        kafka.topic_prefix = prefix.to_owned();
+        Self::start_with(Settings::new(database, kafka(prefix))).await
+    }
+
+    async fn start_with(settings: Settings) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let stop = CancellationToken::new();
-        let settings = Settings::new(database, kafka);
         let running = tokio::spawn(serve(settings, listener, Health::new(), Metrics::new(), stop.clone()));
         Self { url, http: reqwest::Client::new(), stop, running }
     }
@@ -52,6 +53,10 @@ impl Service {
         self.stop.cancel();
         tokio::time::timeout(SOON, self.running).await.expect("it ends in time").unwrap().unwrap();
     }
+}
+
+fn kafka(prefix: &str) -> Kafka {
+    Kafka { topic_prefix: prefix.to_owned(), ..Kafka::at(shared::kafka().bootstrap_servers.clone()) }
 }
 
 fn token(delivery: &Delivery) -> ReadAfter {
@@ -193,4 +198,33 @@ async fn the_service_reads_what_it_declares_and_nothing_else() {
     })
     .await;
     service.end().await;
+}
+
+/// Given one process that projects and one that serves, when something is published, then a query of the second waits until
+/// the first has applied it; and each does nothing else.
+#[tokio::test]
+async fn projecting_and_serving_can_be_two_processes() {
+    let (views, prefix) = (Views::create("two roles").await, unique_prefix("two-roles"));
+    create_topics(&prefix).await;
+    let both = Settings::new(views.service(), kafka(&prefix));
+    let projects = Service::start_with(Settings { serving: None, ..both.clone() }).await;
+    let serves = Service::start_with(Settings { projecting: None, ..both }).await;
+    projects.ready().await;
+    serves.ready().await;
+    for version in 1..=3 {
+        let opened = account("a1", version, "Ada");
+        let awaited = [&opened];
+        let (data, ()) = tokio::join!(
+            serves.ask(r#"{ account(id: "a1") { version } }"#, &awaited),
+            publish(&prefix, std::slice::from_ref(&opened))
+        );
+        assert_eq!(data["account"]["version"], version);
+    }
+    let no_queries = projects.http.get(format!("{}/graphql", projects.url)).send().await.unwrap();
+    assert_eq!(no_queries.status(), 404);
+    let serving: Value = serves.http.get(format!("{}/readyz", serves.url)).send().await.unwrap().json().await.unwrap();
+    let parts: Vec<_> = serving["parts"].as_object().unwrap().keys().collect();
+    assert_eq!(parts, ["changes", "postgres"]);
+    projects.end().await;
+    serves.end().await;
 }

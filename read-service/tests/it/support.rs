@@ -2,21 +2,21 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use auth::{Auth, AuthSettings};
+use auth::AuthSettings;
 use contracts::{Topic, accounts, channel_manager, direct_booking, envelope::Envelope, housekeeping, payments};
-use inbox::{Applied, Delivery, Handler};
+use inbox::{Delivery, Handler};
 use read_service::{
-    graphql::{Executor, Freshness},
-    http,
-    live::{self, Hub, Subscribers},
+    Error, Serving, Settings, live,
     projection::{self, Projection, Projector},
-    view::{Connections, Options, ROLE},
+    serve,
+    view::{Options, ROLE},
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use servers::{TempDatabase, eventually};
 use telemetry::{CancellationToken, database::Database, health::Health, metrics::Metrics};
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::net::TcpListener;
+use tokio_util::task::AbortOnDropHandle;
 
 /// How long anything may take.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
@@ -89,64 +89,45 @@ pub(crate) async fn apply<H: Handler>(client: &mut deadpool_postgres::Object, ha
 /// A server on a port of its own, with nothing that fills its views.
 pub(crate) struct Server {
     pub(crate) views: Views,
-    pub(crate) applied: Applied,
     pub(crate) address: SocketAddr,
     pub(crate) http: reqwest::Client,
     pub(crate) stop: CancellationToken,
-    _tasks: JoinSet<()>,
+    _running: AbortOnDropHandle<Result<(), Error>>,
+}
+
+/// As the flags have it, but for the patience.
+fn usual() -> Serving {
+    Serving { read_after_timeout: SOON, ..Serving::default() }
 }
 
 impl Server {
     pub(crate) async fn start(purpose: &str) -> Self {
-        Self::start_with(purpose, SOON, Options::default()).await
+        Self::start_on(Views::create(purpose).await, usual()).await
     }
 
-    pub(crate) async fn start_with(purpose: &str, read_after: Duration, options: Options) -> Self {
-        Self::start_on(Views::create(purpose).await, read_after, options, live::Options::default(), None).await
+    pub(crate) async fn start_with(purpose: &str, read_after_timeout: Duration, connections: Options) -> Self {
+        let settings = Serving { read_after_timeout, connections, ..usual() };
+        Self::start_on(Views::create(purpose).await, settings).await
     }
 
     /// One that asks for tokens.
     pub(crate) async fn start_guarded(purpose: &str, auth: AuthSettings) -> Self {
-        let views = Views::create(purpose).await;
-        Self::start_on(views, SOON, Options::default(), live::Options::default(), Some(auth)).await
+        Self::start_on(Views::create(purpose).await, Serving { auth: Some(auth), ..usual() }).await
     }
 
     /// One whose subscribers may take no more than this.
     pub(crate) async fn start_for(views: Views, subscribers: live::Options) -> Self {
-        Self::start_on(views, SOON, Options::default(), subscribers, None).await
+        Self::start_on(views, Serving { subscribers, ..usual() }).await
     }
 
-    async fn start_on(
-        views: Views,
-        read_after: Duration,
-        options: Options,
-        subscribers: live::Options,
-        auth: Option<AuthSettings>,
-    ) -> Self {
-        let (health, metrics, stop) = (Health::new(), Metrics::new(), CancellationToken::new());
-        let connections = Connections::new(&views.service(), options, &metrics);
-        let applied = Applied::new();
-        let freshness = Freshness::new(connections.clone(), applied.clone(), read_after);
-        let executor = Executor::new(connections.clone(), freshness, SOON, &metrics).unwrap();
-        let auth = auth.map(|settings| Arc::new(Auth::new(settings).unwrap()));
-        let (hub, running_hub) = Hub::new();
-        let subscribers = Subscribers::new(hub.clone(), subscribers, stop.clone());
-        let router = http::router(executor, subscribers, auth.clone(), health.clone(), metrics);
+    async fn start_on(views: Views, serving: Serving) -> Self {
+        let stop = CancellationToken::new();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let mut tasks = JoinSet::new();
-        tasks.spawn(connections.run(health.part("postgres"), stop.clone()));
-        if let Some(auth) = auth {
-            let (part, stopped) = (health.part("auth"), stop.clone());
-            tasks.spawn(async move { auth.keep_keys(&part, &stopped).await });
-        }
-        tasks.spawn(running_hub.run(stop.clone()));
-        let (database, stopped) = (views.service(), stop.clone());
-        tasks.spawn(async move { live::listen(&database, hub, stopped).await });
-        let stopped = stop.clone();
-        tasks.spawn(async move { telemetry::http::serve(listener, router, stopped).await.unwrap() });
-        let http = reqwest::Client::new();
-        let server = Self { views, applied, address, http, stop, _tasks: tasks };
+        let settings = Settings { database: views.service(), projecting: None, serving: Some(serving) };
+        let running = tokio::spawn(serve(settings, listener, Health::new(), Metrics::new(), stop.clone()));
+        let server =
+            Self { views, address, http: reqwest::Client::new(), stop, _running: AbortOnDropHandle::new(running) };
         eventually("the server is ready", SOON, async || server.get("/readyz").await.status().is_success()).await;
         server
     }

@@ -1,0 +1,47 @@
+//! The half that fills the views: a projection for each, and the end of the journal.
+
+use inbox::Intake;
+use telemetry::database::Database;
+use tokio::task::JoinSet;
+
+use super::{Error, Process};
+use crate::{
+    projection,
+    settings::Projecting,
+    view::{self, View},
+};
+
+/// One for each projection, and one for what ends the journal.
+const CONNECTIONS: usize = View::ALL.len() + 2;
+
+/// Starts it.
+pub(super) fn start(
+    database: Database,
+    settings: Projecting,
+    process: &Process,
+    tasks: &mut JoinSet<()>,
+) -> Result<(), Error> {
+    let database = database.as_role(view::ROLE).application_name("read-service project");
+    let intake = Intake {
+        kafka: settings.kafka,
+        service: "read-service".to_owned(),
+        schema: view::SCHEMA.to_owned(),
+        pool: database.pool_size(CONNECTIONS).pool().map_err(Error::Connections)?,
+        health: process.health.clone(),
+        metrics: process.metrics.clone(),
+        max_parked: settings.max_parked,
+        trace_messages: settings.trace_messages,
+    };
+    tasks.spawn(view::keep_journal(intake.pool.clone(), settings.journal_keep, process.shutdown.clone()));
+    for handler in projection::all(settings.journal_keep) {
+        let name = handler.name();
+        let run = handler.run(intake.clone(), process.applied.clone(), process.shutdown.clone());
+        // If it halts, it has said so in its health part: the others and the queries go on.
+        tasks.spawn(async move {
+            if let Err(halt) = run.await {
+                tracing::error!(projection = name, error = %halt, "a projection has halted");
+            }
+        });
+    }
+    Ok(())
+}
