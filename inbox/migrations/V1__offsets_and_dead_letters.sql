@@ -6,7 +6,7 @@ CREATE TABLE inbox_offset (
     partition   integer     NOT NULL,
     next_offset bigint      NOT NULL CHECK (next_offset >= 0),
     cluster_id  text,                 -- null when the broker does not tell
-    topic_id    text,                 -- null: the client cannot ask for it yet
+    topic_id    text,                 -- null when the broker does not tell
     updated_at  timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (handler, generation, topic, partition)
 ) WITH (fillfactor = 50);

@@ -11,6 +11,7 @@ use crate::{
     Halt,
     consumer::GroupConsumer,
     obstacle::Obstacle,
+    topic_ids,
     topics::{Partition, Topics},
 };
 
@@ -22,6 +23,16 @@ const PATIENCE: Duration = Duration::from_secs(3);
 pub(crate) struct Bounds {
     pub(crate) first: i64,
     pub(crate) end: i64,
+}
+
+/// The id of each topic, where known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TopicIds(Vec<Option<String>>);
+
+impl TopicIds {
+    pub(crate) fn of(&self, partition: Partition) -> Option<&str> {
+        self.0.get(partition.topic)?.as_deref()
+    }
 }
 
 /// Checks that every topic is there as the contract has it, and gives the cluster's id where the brokers tell it.
@@ -64,6 +75,18 @@ pub(crate) async fn bounds(
             bounds.insert(partition, Bounds { first, end });
         }
         Ok(bounds)
+    })
+    .await
+}
+
+/// The ids of the topics, where the brokers tell them.
+pub(crate) async fn topic_ids(client: Arc<GroupConsumer>, topics: Arc<Topics>) -> Result<TopicIds, Obstacle> {
+    blocking(move || {
+        let names: Vec<&str> = topics.iter().map(|topic| topic.on_cluster.as_str()).collect();
+        // Any broker knows them; by itself the client would ask the controller, which not every cluster shows.
+        let broker = client.fetch_metadata(names.first().copied(), PATIENCE)?.orig_broker_id();
+        let mut ids = topic_ids::ask(client.client().native_ptr(), broker, &names, PATIENCE)?;
+        Ok(TopicIds(names.iter().map(|name| ids.remove(*name)).collect()))
     })
     .await
 }

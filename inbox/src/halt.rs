@@ -27,6 +27,19 @@ pub enum Halt {
         /// The id of the cluster that answers now.
         found: String,
     },
+    /// The offsets were stored for a topic of the same name that has been deleted.
+    #[error(
+        "topic {topic} was deleted and made anew: its offsets were stored for the one with id {stored}, this one has {found}; \
+         rebuild the handler"
+    )]
+    Topic {
+        /// The topic's name on the cluster.
+        topic: String,
+        /// The id of the topic that the offsets are of.
+        stored: String,
+        /// The id of the topic that is there now.
+        found: String,
+    },
     /// The partition does not hold the next offset: messages were deleted unread, or the topic was made anew.
     #[error(
         "topic {topic} partition {partition} holds offsets from {first} to before {end}, the next to apply is {next}: \

@@ -45,6 +45,7 @@ mod session;
 mod sorting;
 mod span;
 mod status;
+mod topic_ids;
 mod topics;
 mod writer;
 

@@ -6,6 +6,7 @@ use deadpool_postgres::{ClientWrapper, Transaction};
 use tokio_postgres::{Error, types::ToSql};
 
 use crate::{
+    cluster::TopicIds,
     owner::Owner,
     schema::quote,
     topics::{Partition, Topics},
@@ -18,6 +19,8 @@ pub(crate) struct Stored {
     pub(crate) next: i64,
     /// The cluster that it is of, where known.
     pub(crate) cluster: Option<String>,
+    /// The topic's id, where known.
+    pub(crate) topic_id: Option<String>,
 }
 
 /// What came of moving offsets.
@@ -44,14 +47,14 @@ impl Offsets {
         Self {
             owner,
             read: format!(
-                "SELECT topic, partition, next_offset, cluster_id
+                "SELECT topic, partition, next_offset, cluster_id, topic_id
                  FROM {table} JOIN unnest($3::text[], $4::int[]) AS mine(topic, partition) USING (topic, partition)
                  WHERE handler = $1 AND generation = $2"
             ),
             begin: format!(
-                "INSERT INTO {table} (handler, generation, topic, partition, next_offset, cluster_id)
-                 SELECT $1, $2, topic, partition, first, $6
-                 FROM unnest($3::text[], $4::int[], $5::bigint[]) AS mine(topic, partition, first)
+                "INSERT INTO {table} (handler, generation, topic, partition, next_offset, cluster_id, topic_id)
+                 SELECT $1, $2, topic, partition, first, $6, topic_id
+                 FROM unnest($3::text[], $4::int[], $5::bigint[], $7::text[]) AS mine(topic, partition, first, topic_id)
                  ON CONFLICT DO NOTHING"
             ),
             advance: format!(
@@ -82,7 +85,8 @@ impl Offsets {
         let mut stored = BTreeMap::new();
         for row in rows {
             if let Some(partition) = topics.partition(row.try_get(0)?, row.try_get(1)?) {
-                stored.insert(partition, Stored { next: row.try_get(2)?, cluster: row.try_get(3)? });
+                let (next, cluster, topic_id) = (row.try_get(2)?, row.try_get(3)?, row.try_get(4)?);
+                stored.insert(partition, Stored { next, cluster, topic_id });
             }
         }
         Ok(stored)
@@ -95,12 +99,14 @@ impl Offsets {
         topics: &Topics,
         first: &BTreeMap<Partition, i64>,
         cluster: Option<&str>,
+        topic_ids: &TopicIds,
     ) -> Result<(), Error> {
         let (names, numbers) = columns(topics, first.keys());
         let offsets: Vec<i64> = first.values().copied().collect();
+        let ids: Vec<Option<&str>> = first.keys().map(|partition| topic_ids.of(*partition)).collect();
         let statement = client.prepare_cached(&self.begin).await?;
-        let parameters: [&(dyn ToSql + Sync); 6] =
-            [&self.owner.handler, &self.owner.generation, &names, &numbers, &offsets, &cluster];
+        let parameters: [&(dyn ToSql + Sync); 7] =
+            [&self.owner.handler, &self.owner.generation, &names, &numbers, &offsets, &cluster, &ids];
         client.execute(&statement, &parameters).await?;
         Ok(())
     }

@@ -7,7 +7,7 @@ use deadpool_postgres::Pool;
 
 use crate::{
     Halt,
-    cluster::{self, Bounds},
+    cluster::{self, Bounds, TopicIds},
     consumer::GroupConsumer,
     obstacle::Obstacle,
     offsets::{Offsets, Stored},
@@ -32,16 +32,20 @@ pub(crate) struct Finder<'a> {
 }
 
 impl Finder<'_> {
-    /// The position of each of these partitions.
-    pub(crate) async fn find(&self, partitions: &[Partition]) -> Result<BTreeMap<Partition, Position>, Obstacle> {
+    /// The position of each of these partitions, and the ids that the topics have.
+    pub(crate) async fn find(
+        &self,
+        partitions: &[Partition],
+    ) -> Result<(BTreeMap<Partition, Position>, TopicIds), Obstacle> {
         for partition in partitions {
             let topic = self.topics.of(*partition);
             Halt::of_partitions(topic, topic.partitions.max(partition.number + 1)).map_or(Ok(()), Err)?;
         }
+        let ids = cluster::topic_ids(self.client.clone(), self.topics.clone()).await?;
         let mut stored = self.stored(partitions).await?;
         let new: Vec<Partition> = partitions.iter().filter(|of| !stored.contains_key(of)).copied().collect();
         if !new.is_empty() {
-            self.begin(new).await?;
+            self.begin(new, &ids).await?;
             stored = self.stored(partitions).await?;
         }
         // Asked after the offsets were read: another instance may be moving both.
@@ -49,19 +53,21 @@ impl Finder<'_> {
         let mut positions = BTreeMap::new();
         for (partition, stored) in stored {
             if let Some(bounds) = bounds.get(&partition) {
-                positions.insert(partition, check(self.topics, partition, stored, *bounds, self.cluster)?);
+                let found = Found { bounds: *bounds, cluster: self.cluster, topic_id: ids.of(partition) };
+                let topic = &self.topics.of(partition).on_cluster;
+                positions.insert(partition, check(topic, partition.number, &stored, &found)?);
             }
         }
-        Ok(positions)
+        Ok((positions, ids))
     }
 
     async fn stored(&self, partitions: &[Partition]) -> Result<BTreeMap<Partition, Stored>, Obstacle> {
         Ok(self.offsets.read(&*self.pool.get().await?, self.topics, partitions).await?)
     }
 
-    async fn begin(&self, partitions: Vec<Partition>) -> Result<(), Obstacle> {
+    async fn begin(&self, partitions: Vec<Partition>, ids: &TopicIds) -> Result<(), Obstacle> {
         let first = self.bounds(partitions).await?.into_iter().map(|(of, bounds)| (of, bounds.first)).collect();
-        Ok(self.offsets.begin(&*self.pool.get().await?, self.topics, &first, self.cluster).await?)
+        Ok(self.offsets.begin(&*self.pool.get().await?, self.topics, &first, self.cluster, ids).await?)
     }
 
     async fn bounds(&self, partitions: Vec<Partition>) -> Result<BTreeMap<Partition, Bounds>, Obstacle> {
@@ -69,44 +75,51 @@ impl Finder<'_> {
     }
 }
 
-/// Holds a stored offset against what the cluster has.
-fn check(
-    topics: &Topics,
-    partition: Partition,
-    stored: Stored,
-    Bounds { first, end }: Bounds,
-    cluster: Option<&str>,
-) -> Result<Position, Halt> {
-    let topic = || topics.of(partition).on_cluster.clone();
-    let next = stored.next;
-    match (stored.cluster, cluster) {
-        (Some(stored), Some(found)) if stored != found => {
-            Err(Halt::Cluster { topic: topic(), stored, found: found.to_owned() })
-        }
-        _ if !(first..=end).contains(&next) => {
-            Err(Halt::OutOfRange { topic: topic(), partition: partition.number, next, first, end })
-        }
-        _ => Ok(Position { next, end }),
+/// What the cluster tells about a partition.
+struct Found<'a> {
+    bounds: Bounds,
+    cluster: Option<&'a str>,
+    topic_id: Option<&'a str>,
+}
+
+/// Holds a stored offset against what the cluster has. What is not known of one of them is not held against the other.
+fn check(topic: &str, partition: i32, stored: &Stored, found: &Found<'_>) -> Result<Position, Halt> {
+    let (topic, next, Bounds { first, end }) = (topic.to_owned(), stored.next, found.bounds);
+    let another = |stored: &Option<String>, found: Option<&str>| match (stored, found) {
+        (Some(stored), Some(found)) if stored != found => Some((stored.clone(), found.to_owned())),
+        _ => None,
+    };
+    if let Some((stored, found)) = another(&stored.cluster, found.cluster) {
+        return Err(Halt::Cluster { topic, stored, found });
+    }
+    if let Some((stored, found)) = another(&stored.topic_id, found.topic_id) {
+        return Err(Halt::Topic { topic, stored, found });
+    }
+    if (first..=end).contains(&next) {
+        Ok(Position { next, end })
+    } else {
+        Err(Halt::OutOfRange { topic, partition, next, first, end })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use telemetry::kafka::Kafka;
 
-    fn checked(next: i64, stored_for: Option<&str>, found: Option<&str>) -> Result<Position, Halt> {
-        const CONTRACT: &[contracts::Topic] =
-            &[contracts::Topic { name: "a.v1", partitions: 1, cleanup: contracts::Cleanup::Journal }];
-        let topics = Topics::new(CONTRACT, &Kafka::at("localhost:1"));
-        let stored = Stored { next, cluster: stored_for.map(str::to_owned) };
-        check(&topics, Partition { topic: 0, number: 0 }, stored, Bounds { first: 10, end: 20 }, found)
+    /// With what was stored and is found: the cluster's id and the topic's.
+    fn checked(next: i64, stored: [Option<&str>; 2], found: [Option<&str>; 2]) -> Result<Position, Halt> {
+        let [cluster, topic_id] = stored.map(|id| id.map(str::to_owned));
+        let bounds = Bounds { first: 10, end: 20 };
+        let found = Found { bounds, cluster: found[0], topic_id: found[1] };
+        check("a.v1", 0, &Stored { next, cluster, topic_id }, &found)
     }
+
+    const HERE: [Option<&str>; 2] = [Some("c"), Some("t")];
 
     #[test]
     fn goes_on_anywhere_between_the_first_offset_and_the_end() {
         for next in [10, 15, 20] {
-            assert_eq!(checked(next, Some("c"), Some("c")), Ok(Position { next, end: 20 }));
+            assert_eq!(checked(next, HERE, HERE), Ok(Position { next, end: 20 }));
         }
     }
 
@@ -114,19 +127,21 @@ mod tests {
     fn an_offset_that_is_not_there_halts() {
         for next in [0, 9, 21] {
             let topic = "a.v1".to_owned();
-            assert_eq!(
-                checked(next, None, None),
-                Err(Halt::OutOfRange { topic, partition: 0, next, first: 10, end: 20 })
-            );
+            let halt = Halt::OutOfRange { topic, partition: 0, next, first: 10, end: 20 };
+            assert_eq!(checked(next, [None; 2], [None; 2]), Err(halt));
         }
     }
 
     #[test]
-    fn another_cluster_halts_whatever_the_offset() {
-        let halt = Halt::Cluster { topic: "a.v1".into(), stored: "c".into(), found: "d".into() };
-        assert_eq!(checked(15, Some("c"), Some("d")), Err(halt.clone()));
-        assert_eq!(checked(99, Some("c"), Some("d")), Err(halt));
-        assert!(checked(15, None, Some("d")).is_ok(), "not known when it was stored");
-        assert!(checked(15, Some("c"), None).is_ok(), "not told now");
+    fn another_cluster_and_another_topic_halt_whatever_the_offset() {
+        let (topic, found) = (|| "a.v1".to_owned(), || "d".to_owned());
+        for next in [15, 99] {
+            let cluster = Halt::Cluster { topic: topic(), stored: "c".into(), found: found() };
+            assert_eq!(checked(next, HERE, [Some("d"), Some("t")]), Err(cluster));
+            let anew = Halt::Topic { topic: topic(), stored: "t".into(), found: found() };
+            assert_eq!(checked(next, HERE, [Some("c"), Some("d")]), Err(anew));
+        }
+        assert!(checked(15, [None; 2], HERE).is_ok(), "not known when it was stored");
+        assert!(checked(15, HERE, [None; 2]).is_ok(), "not told now");
     }
 }

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use crate::{
     Handler,
     batch::Batch,
+    cluster::{self, TopicIds},
     consumer::{Rebalance, Sight, Subscription},
     intake::{End, Setting},
     obstacle::Obstacle,
@@ -30,6 +31,10 @@ pub(crate) struct Session<'a, H: Handler> {
     cluster: Option<String>,
     reader: Reader<'a, H>,
     writer: Writer<'a, H>,
+    /// The ids of the topics when this instance was last positioned.
+    topic_ids: TopicIds,
+    /// When it is looked next whether they are still the same.
+    look_at_topics: Instant,
     /// The partitions that the group has given out to this instance.
     mine: Vec<Partition>,
     /// Those of them that stand still, since too much of them is parked.
@@ -54,6 +59,10 @@ enum Trouble {
 /// How often it is looked whether a partition that stands still may go on.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// How often it is looked whether the topics are still those that they were. The client reads on in a topic that was deleted and
+/// made anew as if it were the same.
+const LOOK_AT_TOPICS: Duration = Duration::from_secs(5);
+
 /// What a session attends to next.
 enum Next {
     Stop,
@@ -74,6 +83,8 @@ impl<'a, H: Handler> Session<'a, H> {
             cluster,
             reader,
             writer,
+            topic_ids: TopicIds::default(),
+            look_at_topics: Instant::now(),
             mine: Vec::new(),
             full: BTreeSet::new(),
             look_at: Instant::now(),
@@ -94,7 +105,7 @@ impl<'a, H: Handler> Session<'a, H> {
                     self.position().await?;
                 }
                 Next::Rebalance(Rebalance::Revoked) => self.give_up()?,
-                Next::Sight(sight) => self.see(&sight),
+                Next::Sight(sight) => self.see(&sight).await?,
                 Next::Look => self.look().await?,
                 Next::Read(Err(error)) => self.heed(error).await?,
                 Next::Read(Ok(())) => self.write().await?,
@@ -168,7 +179,9 @@ impl<'a, H: Handler> Session<'a, H> {
             cluster: self.cluster.as_deref(),
             client: self.subscription.member.client(),
         };
-        let Some(positions) = self.of.overcome(|| finder.find(&self.mine)).await? else { return Ok(()) };
+        let Some((positions, topic_ids)) = self.of.overcome(|| finder.find(&self.mine)).await? else { return Ok(()) };
+        self.topic_ids = topic_ids;
+        self.look_at_topics = Instant::now() + LOOK_AT_TOPICS;
         let goes_on = positions.iter().filter(|(of, _)| !self.full.contains(of));
         let next: BTreeMap<Partition, i64> = goes_on.map(|(of, position)| (*of, position.next)).collect();
         self.subscription.member.assign(&next)?;
@@ -229,10 +242,20 @@ impl<'a, H: Handler> Session<'a, H> {
         self.writer.go_on_from(BTreeMap::new());
     }
 
-    fn see(&mut self, sight: &Sight) {
+    async fn see(&mut self, sight: &Sight) -> Result<(), End> {
         self.of.meters.ends(&sight.ends);
-        if sight.connected {
-            self.no_trouble(&Trouble::Away);
+        if !sight.connected {
+            return Ok(());
+        }
+        self.no_trouble(&Trouble::Away);
+        if Instant::now() < self.look_at_topics || self.mine.is_empty() {
+            return Ok(());
+        }
+        self.look_at_topics = Instant::now() + LOOK_AT_TOPICS;
+        match cluster::topic_ids(self.subscription.member.client(), self.of.topics.clone()).await {
+            // Positioning finds out what that means.
+            Ok(ids) if ids != self.topic_ids => self.position().await,
+            _ => Ok(()),
         }
     }
 

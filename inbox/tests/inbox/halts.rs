@@ -9,7 +9,7 @@ use rdkafka::{
 
 use servers::{eventually, topics};
 
-use crate::fixture::{DEADLINE, FOUR, Fixture, ONE, Recorder, bootstrap, records};
+use crate::fixture::{DEADLINE, FOUR, Fixture, Instance, ONE, Recorder, bootstrap, records};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_number_of_partitions_halts() {
@@ -62,15 +62,32 @@ async fn a_topic_that_is_made_anew_while_it_waits_halts() {
     let mut instance = fixture.start(Recorder::of(ONE));
     fixture.produce(&ONE[0], records(0, 10)).await;
     fixture.await_effects(10).await;
-    let topic = fixture.kafka.topic(ONE[0].name);
-    topics::delete(bootstrap(), &topic).await.unwrap();
-    eventually("the topic's name is free", DEADLINE, async || {
-        topics::create(bootstrap(), &topic, 1, ONE[0].config()).await.map(Some)
-    })
-    .await;
+    fixture.make_anew().await;
     fixture.produce(&ONE[0], records(10, 1)).await;
-    assert_eq!(instance.ended().await, Err(Halt::OutOfRange { topic, partition: 0, next: 10, first: 0, end: 1 }));
-    assert_eq!(fixture.effects().await, 10);
+    fixture.assert_another_topic(&mut instance).await;
+    assert_eq!(fixture.effects().await, 10, "nothing of it is applied");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_was_made_anew_and_is_longer_than_before_halts() {
+    let fixture = Fixture::new("made longer", ONE).await;
+    fixture.produce(&ONE[0], records(0, 10)).await;
+    fixture.start_and_stop(10).await;
+    fixture.make_anew().await;
+    fixture.produce(&ONE[0], records(10, 30)).await;
+    fixture.assert_another_topic(&mut fixture.start(Recorder::of(ONE))).await;
+    assert_eq!(fixture.effects().await, 10, "nothing of it is applied");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_is_made_anew_and_longer_while_it_waits_halts() {
+    let fixture = Fixture::new("longer running", ONE).await;
+    let mut instance = fixture.start(Recorder::of(ONE));
+    fixture.produce(&ONE[0], records(0, 10)).await;
+    fixture.await_effects(10).await;
+    fixture.make_anew().await;
+    fixture.produce(&ONE[0], records(10, 30)).await;
+    fixture.assert_another_topic(&mut instance).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -118,6 +135,23 @@ impl Fixture {
         assert_eq!(halt, Halt::OutOfRange { topic, partition: 0, next, first, end });
         instance.await_state(false, "rebuild").await;
         assert_eq!(self.effects().await, before);
+    }
+
+    /// Deletes the topic and makes it again.
+    async fn make_anew(&self) {
+        let topic = self.kafka.topic(ONE[0].name);
+        topics::delete(bootstrap(), &topic).await.unwrap();
+        eventually("the topic's name is free", DEADLINE, async || {
+            topics::create(bootstrap(), &topic, 1, ONE[0].config()).await.map(Some)
+        })
+        .await;
+    }
+
+    /// It halts since the topic is another one.
+    async fn assert_another_topic(&self, instance: &mut Instance) {
+        let halt = instance.ended().await.unwrap_err();
+        assert!(matches!(&halt, Halt::Topic { stored, found, .. } if stored != found), "{halt}");
+        instance.await_state(false, "made anew").await;
     }
 
     async fn delete_before(&self, offset: i64) {
