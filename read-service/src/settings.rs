@@ -33,6 +33,11 @@ pub struct ServeArgs {
     #[arg(long, env = "READ_AFTER_TIMEOUT_MS", default_value = "5000", value_name = "MS")]
     read_after_timeout_ms: String,
 
+    /// Which views this process fills, by their tables' names, so that each can have a process of its own; all of them unless set.
+    /// The journal is `journal`.
+    #[arg(long, env = "VIEWS", value_name = "VIEW,…")]
+    views: Option<String>,
+
     /// How long the journal keeps an event, in days since it was recorded.
     #[arg(long, env = "JOURNAL_KEEP_DAYS", default_value = "30", value_name = "DAYS")]
     journal_keep_days: String,
@@ -81,6 +86,8 @@ pub struct Settings {
 pub struct Projecting {
     /// Where the events come from.
     pub kafka: Kafka,
+    /// The views that are filled, by the names of their projections.
+    pub views: BTreeSet<&'static str>,
     /// How long the journal keeps an event, since it was recorded.
     pub journal_keep: Duration,
     /// The most aggregates of a partition that may be parked by a projection.
@@ -112,7 +119,8 @@ impl Settings {
 impl Projecting {
     /// The defaults of the flags.
     pub fn new(kafka: Kafka) -> Self {
-        Self { kafka, journal_keep: 30 * DAY, max_parked: MAX_PARKED, trace_messages: false }
+        let views = projection::names().collect();
+        Self { kafka, views, journal_keep: 30 * DAY, max_parked: MAX_PARKED, trace_messages: false }
     }
 }
 
@@ -154,12 +162,14 @@ impl ServeArgs {
         const JOURNAL: &str = "--journal-keep-days / JOURNAL_KEEP_DAYS";
         let kafka = self.kafka.clone().check(problems);
         let max_parked = self.parking.check(problems);
+        let views = views(self.views.as_deref(), problems);
         let keep = problems.parse::<u32>(JOURNAL, &self.journal_keep_days);
         if keep.is_some_and(|days| !(1..=MOST_DAYS).contains(&days)) {
             problems.add(JOURNAL, format!("must be from 1 to {MOST_DAYS}"));
         }
         Some(Projecting {
             kafka: kafka?,
+            views,
             journal_keep: keep? * DAY,
             max_parked: max_parked?,
             trace_messages: self.logs.otlp_endpoint().is_some(),
@@ -203,17 +213,36 @@ impl ServeArgs {
     }
 }
 
-/// What is named, of what there is.
-fn roles<'a>(text: &'a str, problems: &mut Problems) -> BTreeSet<&'a str> {
-    const ROLE: &str = "--role / ROLE";
-    let named: BTreeSet<_> = text.split(',').map(str::trim).filter(|role| !role.is_empty()).collect();
-    for other in named.iter().filter(|role| !["project", "serve"].contains(role)) {
-        problems.add(ROLE, format!("{other}: there are project and serve"));
+fn roles(text: &str, problems: &mut Problems) -> BTreeSet<&'static str> {
+    named("--role / ROLE", text, ["project", "serve"], problems)
+}
+
+fn views(text: Option<&str>, problems: &mut Problems) -> BTreeSet<&'static str> {
+    text.map_or_else(
+        || projection::names().collect(),
+        |text| named("--views / VIEWS", text, projection::names(), problems),
+    )
+}
+
+/// What a list names, of what there is: at least one.
+fn named(
+    setting: &str,
+    text: &str,
+    known: impl IntoIterator<Item = &'static str>,
+    problems: &mut Problems,
+) -> BTreeSet<&'static str> {
+    let known: Vec<_> = known.into_iter().collect();
+    let mut found = BTreeSet::new();
+    for name in text.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+        match known.iter().find(|known| **known == name) {
+            Some(known) => _ = found.insert(*known),
+            None => problems.add(setting, format!("{name}: there are {}", known.join(", "))),
+        }
     }
-    if named.is_empty() {
-        problems.add(ROLE, "must be project, serve or both: project,serve");
+    if text.split(',').all(|name| name.trim().is_empty()) {
+        problems.add(setting, format!("is empty: there are {}", known.join(", ")));
     }
-    named
+    found
 }
 
 /// What is not wanted, or what is whole.

@@ -19,6 +19,9 @@ use crate::{
     view::View,
 };
 
+/// The name of what fills it.
+pub const JOURNAL: &str = "journal";
+
 /// Fills `view.event`.
 pub struct Journal {
     keep: Duration,
@@ -57,7 +60,7 @@ impl Handler for Journal {
     type Event = Row;
 
     fn name(&self) -> &'static str {
-        "journal"
+        JOURNAL
     }
 
     fn topics(&self) -> &'static [Topic] {

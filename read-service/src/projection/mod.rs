@@ -16,6 +16,8 @@ use std::time::Duration;
 
 use inbox::AnyHandler;
 
+use crate::view::View;
+
 mod account;
 mod booking;
 mod cells;
@@ -36,7 +38,7 @@ pub use booking::BOOKING;
 pub use cells::Row;
 pub use column::Column;
 pub use guest::GUEST;
-pub use journal::Journal;
+pub use journal::{JOURNAL, Journal};
 pub use payment::PAYMENT;
 pub use projector::{Projection, Projector};
 pub use rate_plan::RATE_PLAN;
@@ -44,6 +46,11 @@ pub use room_type::ROOM_TYPE;
 pub use site::SITE;
 pub use site_booking::SITE_BOOKING;
 pub use task::TASK;
+
+/// The name of each of them.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    View::ALL.iter().map(|view| view.table()).chain([JOURNAL])
+}
 
 /// Every handler that fills a view; the journal keeps its events for that long.
 pub fn all(journal_keep: Duration) -> Vec<Box<dyn AnyHandler>> {
@@ -59,4 +66,15 @@ pub fn all(journal_keep: Duration) -> Vec<Box<dyn AnyHandler>> {
         Box::new(Projector::new(&SITE_BOOKING)),
         Box::new(Journal::new(journal_keep)),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_view_has_a_projection_of_its_name() {
+        let there = all(Duration::MAX);
+        assert_eq!(there.iter().map(|handler| handler.name()).collect::<Vec<_>>(), names().collect::<Vec<_>>());
+    }
 }

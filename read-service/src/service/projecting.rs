@@ -32,9 +32,14 @@ pub(super) fn start(
         max_parked: settings.max_parked,
         trace_messages: settings.trace_messages,
     };
-    tasks.spawn(view::keep_journal(intake.pool.clone(), settings.journal_keep, process.shutdown.clone()));
+    if settings.views.contains(projection::JOURNAL) {
+        tasks.spawn(view::keep_journal(intake.pool.clone(), settings.journal_keep, process.shutdown.clone()));
+    }
     for handler in projection::all(settings.journal_keep) {
         let name = handler.name();
+        if !settings.views.contains(name) {
+            continue;
+        }
         let run = handler.run(intake.clone(), process.applied.clone(), process.shutdown.clone());
         // If it halts, it has said so in its health part: the others and the queries go on.
         tasks.spawn(async move {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use contracts::{ReadAfter, Topic, accounts};
 use inbox::Delivery;
-use read_service::{Settings, serve, view::View};
+use read_service::{Projecting, Settings, serve, view::View};
 use serde_json::{Value, json};
 use servers::{eventually, groups, shared, topics, unique_prefix};
 use telemetry::{CancellationToken, database::Database, health::Health, kafka::Kafka, metrics::Metrics};
@@ -47,6 +47,12 @@ impl Service {
         let answer: Value = request.json(&json!({"query": query})).send().await.unwrap().json().await.unwrap();
         assert_eq!(answer["errors"], Value::Null);
         answer["data"].clone()
+    }
+
+    /// What its readiness depends on.
+    async fn parts(&self) -> Vec<String> {
+        let report = self.http.get(format!("{}/readyz", self.url)).send().await.unwrap();
+        report.json::<Value>().await.unwrap()["parts"].as_object().unwrap().keys().cloned().collect()
     }
 
     async fn end(self) {
@@ -207,7 +213,8 @@ async fn projecting_and_serving_can_be_two_processes() {
     let (views, prefix) = (Views::create("two roles").await, unique_prefix("two-roles"));
     create_topics(&prefix).await;
     let both = Settings::new(views.service(), kafka(&prefix));
-    let projects = Service::start_with(Settings { serving: None, ..both.clone() }).await;
+    let accounts = Projecting { views: ["account"].into(), ..Projecting::new(kafka(&prefix)) };
+    let projects = Service::start_with(Settings { projecting: Some(accounts), serving: None, ..both.clone() }).await;
     let serves = Service::start_with(Settings { projecting: None, ..both }).await;
     projects.ready().await;
     serves.ready().await;
@@ -222,9 +229,8 @@ async fn projecting_and_serving_can_be_two_processes() {
     }
     let no_queries = projects.http.get(format!("{}/graphql", projects.url)).send().await.unwrap();
     assert_eq!(no_queries.status(), 404);
-    let serving: Value = serves.http.get(format!("{}/readyz", serves.url)).send().await.unwrap().json().await.unwrap();
-    let parts: Vec<_> = serving["parts"].as_object().unwrap().keys().collect();
-    assert_eq!(parts, ["changes", "postgres"]);
+    assert_eq!(projects.parts().await, ["inbox.account"], "the other views are left to others");
+    assert_eq!(serves.parts().await, ["changes", "postgres"]);
     projects.end().await;
     serves.end().await;
 }
