@@ -10,6 +10,7 @@ mod process;
 mod read;
 mod report;
 mod round;
+mod services;
 mod stats;
 
 use std::process::ExitCode;
