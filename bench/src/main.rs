@@ -5,6 +5,7 @@ mod cards;
 mod commands;
 mod effort;
 mod http;
+mod pace;
 mod pgbench;
 mod process;
 mod read;

@@ -13,8 +13,12 @@ const END: Duration = Duration::from_secs(30);
 /// A PostgreSQL that keeps what was committed, with a shared buffer of this size. What starts by itself in one run and not in another
 /// would be measured too: there is no autovacuum.
 pub(crate) async fn postgres(shared_buffers: &str) -> Result<Postgres> {
-    let settings =
-        [("shared_buffers", shared_buffers), ("max_wal_size", "4GB"), ("autovacuum", "off"), ("max_connections", "200")];
+    let settings = [
+        ("shared_buffers", shared_buffers),
+        ("max_wal_size", "4GB"),
+        ("autovacuum", "off"),
+        ("max_connections", "200"),
+    ];
     let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
     Postgres::start(PostgresOptions { settings, fsync: true, ..PostgresOptions::default() }).await
 }

@@ -10,7 +10,6 @@ mod floor;
 mod latency;
 mod memory;
 mod meter;
-mod pace;
 mod peer;
 mod reader;
 mod relay;

@@ -21,9 +21,9 @@ use super::{
 use crate::{effort::progress, report::Report, services::connect};
 
 /// Rounds that do not count: the broker's JIT and the page cache need them.
-const WARM_UP: u32 = 1;
+pub(super) const WARM_UP: u32 = 1;
 /// The numbers of the bookings for the empty table; those for the full one are below.
-const FIRST: u64 = 10_000_000;
+pub(super) const FIRST: u64 = 10_000_000;
 
 /// The floor's rows, in a file on the server.
 pub(super) struct Rows {
@@ -48,7 +48,7 @@ pub(super) async fn prepare(house: &House, scale: Scale) -> Result<(Backlog, Row
     Ok((backlog, rows))
 }
 
-/// Into an empty table: the floor's rates, too.
+/// Into an empty table.
 pub(super) async fn into_empty(
     house: &House,
     backlog: &Backlog,
@@ -122,7 +122,7 @@ pub(super) async fn floor(database: &Database, rows: &Rows) -> Result<f64> {
 }
 
 /// Bookings whose events the journal wants.
-fn recent() -> Bookings {
+pub(super) fn recent() -> Bookings {
     Bookings::made_since(Utc::now() - TimeDelta::hours(12))
 }
 

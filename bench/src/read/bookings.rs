@@ -26,8 +26,6 @@ pub(super) struct Bookings {
 
 /// What is told of a booking.
 pub(super) struct Told {
-    /// What has happened.
-    pub(super) event: BookingEvent,
     pub(super) document: BookingDocument,
     pub(super) envelope: Envelope,
 }
@@ -72,9 +70,14 @@ impl Bookings {
             causation_id: Some(self.uuid(number, step * 8 + 5)?.to_string()),
             valid_until: None,
             trace: TraceContext { traceparent: Some(format!("00-{trace}-{span:016x}-00")), tracestate: None },
-            position: Some(Position { system: 7_392_847_298_374_928, timeline: 1, commit: Lsn(number * 1_024), ordinal: 1 }),
+            position: Some(Position {
+                system: 7_392_847_298_374_928,
+                timeline: 1,
+                commit: Lsn(number * 1_024),
+                ordinal: 1,
+            }),
         };
-        Ok(Told { event, document, envelope })
+        Ok(Told { document, envelope })
     }
 
     fn document(self, number: u64, version: i64) -> Result<BookingDocument> {

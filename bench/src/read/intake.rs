@@ -13,11 +13,7 @@ use tokio::time::{Instant, sleep};
 use tokio_postgres::Client;
 
 use super::house::{Database, House, ReadService};
-use crate::{
-    effort::progress,
-    process::cpu,
-    services::connect,
-};
+use crate::{effort::progress, process::cpu, services::connect};
 
 const LOOK: Duration = Duration::from_millis(10);
 /// How long nothing may be applied.

@@ -3,21 +3,25 @@
 //! ```text
 //! graphql                  Stage (PostgreSQL with filled views, read-service): pgbench and clients take turns
 //! apply                    House (PostgreSQL, Kafka): a backlog on Kafka into a view, beside COPY
+//! chain                    and a backlog in an outbox, through the relay and Kafka into a view
 //! -> Report
 //! ```
 
 mod apply;
 mod bookings;
+mod chain;
 mod graphql;
 mod house;
 mod intake;
+mod outbox;
 mod publisher;
 mod queries;
 mod stage;
+mod visible;
 
 use anyhow::Result;
 
-use self::house::House;
+use self::{house::House, outbox::Outbox};
 use crate::{
     effort::{Effort, progress},
     report::Report,
@@ -31,7 +35,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     effort: Effort,
 
-    /// Measure only these parts: queries, apply, apply-large.
+    /// Measure only these parts: queries, apply, apply-large, chain, commit-to-visible.
     #[arg(long, env = "ONLY", value_enum, value_delimiter = ',')]
     only: Vec<Part>,
 }
@@ -41,6 +45,8 @@ enum Part {
     Queries,
     Apply,
     ApplyLarge,
+    Chain,
+    CommitToVisible,
 }
 
 /// How much of everything.
@@ -51,12 +57,18 @@ struct Scale {
     events: u64,
     /// Rows of a view that is full.
     rows: u64,
+    /// How long there is load.
+    seconds: u64,
 }
 
 impl Scale {
     fn of(effort: Effort) -> Self {
         let runs = effort.runs();
-        if effort.quick { Self { runs, events: 20_000, rows: 50_000 } } else { Self { runs, events: 300_000, rows: 1_000_000 } }
+        if effort.quick {
+            Self { runs, events: 20_000, rows: 50_000, seconds: 3 }
+        } else {
+            Self { runs, events: 300_000, rows: 1_000_000, seconds: 20 }
+        }
     }
 }
 
@@ -74,7 +86,7 @@ pub(crate) async fn run(args: &Args) -> Result<Report> {
     }
     progress("starting PostgreSQL and Kafka");
     let house = House::open().await?;
-    if wanted(Part::Apply) || wanted(Part::ApplyLarge) {
+    if wanted(Part::Apply) || wanted(Part::ApplyLarge) || wanted(Part::Chain) {
         let (backlog, rows) = apply::prepare(&house, scale).await?;
         if wanted(Part::Apply) {
             apply::into_empty(&house, &backlog, &rows, scale, &mut report).await?;
@@ -82,6 +94,12 @@ pub(crate) async fn run(args: &Args) -> Result<Report> {
         if wanted(Part::ApplyLarge) {
             apply::into_full(&house, &rows, scale, &mut report).await?;
         }
+        if wanted(Part::Chain) {
+            chain::measure(&house, &Outbox::open(&house, "backlog").await?, &rows, scale, &mut report).await?;
+        }
+    }
+    if wanted(Part::CommitToVisible) {
+        visible::measure(&house, &Outbox::open(&house, "hotel").await?, scale, &mut report).await?;
     }
     peaks.extend(house.peak_mib());
     report.add("rss_mib", "MiB", peaks.into_iter().reduce(f64::max).as_slice(), &[]);
