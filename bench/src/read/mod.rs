@@ -17,7 +17,9 @@ mod outbox;
 mod publisher;
 mod queries;
 mod stage;
+mod subscribers;
 mod visible;
+mod websocket;
 
 use anyhow::Result;
 
@@ -35,7 +37,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     effort: Effort,
 
-    /// Measure only these parts: queries, apply, apply-large, chain, commit-to-visible.
+    /// Measure only these parts: queries, apply, apply-large, chain, commit-to-visible, subscribers.
     #[arg(long, env = "ONLY", value_enum, value_delimiter = ',')]
     only: Vec<Part>,
 }
@@ -47,6 +49,7 @@ enum Part {
     ApplyLarge,
     Chain,
     CommitToVisible,
+    Subscribers,
 }
 
 /// How much of everything.
@@ -59,15 +62,16 @@ struct Scale {
     rows: u64,
     /// How long there is load.
     seconds: u64,
+    subscribers: u64,
 }
 
 impl Scale {
     fn of(effort: Effort) -> Self {
         let runs = effort.runs();
         if effort.quick {
-            Self { runs, events: 20_000, rows: 50_000, seconds: 3 }
+            Self { runs, events: 20_000, rows: 50_000, seconds: 3, subscribers: 500 }
         } else {
-            Self { runs, events: 300_000, rows: 1_000_000, seconds: 20 }
+            Self { runs, events: 300_000, rows: 1_000_000, seconds: 20, subscribers: 5_000 }
         }
     }
 }
@@ -100,6 +104,9 @@ pub(crate) async fn run(args: &Args) -> Result<Report> {
     }
     if wanted(Part::CommitToVisible) {
         visible::measure(&house, &Outbox::open(&house, "hotel").await?, scale, &mut report).await?;
+    }
+    if wanted(Part::Subscribers) {
+        subscribers::measure(&house, scale, &mut report).await?;
     }
     peaks.extend(house.peak_mib());
     report.add("rss_mib", "MiB", peaks.into_iter().reduce(f64::max).as_slice(), &[]);
