@@ -6,6 +6,7 @@ mod commands;
 mod effort;
 mod http;
 mod pace;
+mod peer;
 mod pgbench;
 mod process;
 mod read;

@@ -1,9 +1,12 @@
 //! The servers that whole chains run on: PostgreSQL with migrated views, of which each run gets a copy of its own, and Kafka with
 //! the topics of all contracts.
 
-use std::sync::{
-    Mutex, PoisonError,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
 };
 
 use anyhow::{Context, Result};
@@ -54,6 +57,21 @@ impl House {
             topics::create(&self.kafka.bootstrap_servers(), &name, topic.partitions, topic.config()).await?;
         }
         Ok(prefix)
+    }
+
+    /// Makes an empty database.
+    pub(super) async fn database(&self, name: &str) -> Result<Database> {
+        self.postgres.create_database(name).await?;
+        Ok(Database { url: self.postgres.url(name), name: name.to_owned() })
+    }
+
+    /// Drops a slot as soon as nobody reads it any more.
+    pub(super) async fn drop_slot(&self, name: &str) {
+        const PATIENCE: Duration = Duration::from_secs(30);
+        servers::eventually("nobody reads the slot", PATIENCE, async || {
+            self.admin.execute("SELECT pg_drop_replication_slot($1)", &[&name]).await.map(Some)
+        })
+        .await;
     }
 
     /// Copies a database to which nobody is connected, file by file: everything of it is on disk then.

@@ -14,6 +14,7 @@ mod graphql;
 mod house;
 mod intake;
 mod outbox;
+mod peer;
 mod publisher;
 mod queries;
 mod stage;
@@ -26,6 +27,7 @@ use anyhow::Result;
 use self::{house::House, outbox::Outbox};
 use crate::{
     effort::{Effort, progress},
+    peer::Peer,
     report::Report,
 };
 
@@ -40,6 +42,10 @@ pub(crate) struct Args {
     /// Measure only these parts: queries, apply, apply-large, chain, commit-to-visible, subscribers.
     #[arg(long, env = "ONLY", value_enum, value_delimiter = ',')]
     only: Vec<Part>,
+
+    /// Measure another chain beside ours on the same machine.
+    #[arg(long, env = "PEER", value_enum)]
+    peer: Option<Peer>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -100,6 +106,9 @@ pub(crate) async fn run(args: &Args) -> Result<Report> {
         }
         if wanted(Part::Chain) {
             chain::measure(&house, &Outbox::open(&house, "backlog").await?, &rows, scale, &mut report).await?;
+            if let Some(peer) = args.peer {
+                peer::measure(peer, &house, scale, &mut report).await?;
+            }
         }
     }
     if wanted(Part::CommitToVisible) {

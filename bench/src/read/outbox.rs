@@ -42,12 +42,6 @@ impl Outbox {
         self.session.execute(make, &[&name]).await.context("cannot make a slot").map(drop)
     }
 
-    /// Drops a slot that nobody reads any more.
-    pub(super) async fn drop_slot(&self, name: &str) -> Result<()> {
-        let drop = "SELECT pg_drop_replication_slot($1)";
-        self.session.execute(drop, &[&name]).await.context("cannot drop a slot").map(std::mem::drop)
-    }
-
     /// Inserts events, many in a transaction, and writes everything to disk.
     pub(super) async fn fill(&self, told: impl Iterator<Item = Result<Told>>) -> Result<()> {
         let mut told = told.peekable();

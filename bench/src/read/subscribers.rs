@@ -63,11 +63,10 @@ pub(super) async fn measure(house: &House, scale: Scale, report: &mut Report) ->
         }
         until_applied(&connect(&database.url).await?, &prefix, bookings.count, &service).await?;
 
-        let run = run(&service, bookings, &publisher, scale).await.with_context(|| service.process.log())?;
+        let run = run(&service, bookings, &publisher, scale).await?;
         let p99 = percentile(&run.millis, 99).unwrap_or_default();
         let p50 = percentile(&run.millis, 50).unwrap_or_default();
-        let told = run.millis.len();
-        progress(format_args!("{told} times told: p50 {p50:.1} ms, p99 {p99:.1} ms; {:.1?} KiB a subscriber", run.kib));
+        progress(format_args!("told {} times: p50 {p50:.1} ms, p99 {p99:.1} ms", run.millis.len()));
         p99s.push(p99);
         kib.extend(run.kib);
         house.end(service).await?;
@@ -146,11 +145,9 @@ async fn run(service: &ReadService, followed: Followed, publisher: &Publisher, s
     sleep(Duration::from_secs(1)).await;
     let after = resident_kib(service.process.pid());
     let each = |now: Option<f64>| Some((now? - before?) / scale.subscribers as f64);
-    progress(format_args!(
-        "KiB a subscriber: {:.1?} when all have come, {:.1?} after the load",
-        each(idle),
-        each(after)
-    ));
+    let shown = |kib: Option<f64>| kib.map_or_else(|| "unknown".to_owned(), |kib| format!("{kib:.1}"));
+    let (come, told) = (shown(each(idle)), shown(each(after)));
+    progress(format_args!("KiB a subscriber: {come} when all had come, {told} when all was told"));
 
     let lead_in = usize::try_from(u64::from(RATE) * LEAD_IN)?;
     let arrivals = all.iter().flat_map(|(_, arrivals)| arrivals).filter(|(number, _)| *number >= lead_in);

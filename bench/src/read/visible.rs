@@ -6,7 +6,7 @@
 //! query's own way is in it, and so is what the token's wait adds; the answer's way back after the commit is not. The bookings cost
 //! nothing, so they are confirmed at once and no third party is asked for anything; Housekeeping takes them up.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use chrono::{Days, Utc};
@@ -60,11 +60,10 @@ pub(super) async fn measure(house: &House, outbox: &Outbox, scale: Scale, report
     until_ready(&write_address, &writing).await;
     until_ready(&reading.address, &reading.process).await;
 
-    let clients =
-        Arc::new(Clients { write: write_address, read: reading.address.clone(), idle: Mutex::new(Vec::new()) });
+    let clients = Arc::new(Clients { write: write_address, read: reading.address.clone(), idle: Mutex::default() });
     let (mut p50, mut p99) = (Vec::new(), Vec::new());
     for run in 0..scale.runs {
-        let mut millis = run_once(&clients, run, scale.seconds).await.with_context(|| relay.log())?;
+        let mut millis = run_once(&clients, run, scale.seconds).await?;
         millis.drain(..usize::try_from(LEAD_IN * u64::from(RATE))?);
         p50.extend(percentile(&millis, 50));
         p99.extend(percentile(&millis, 99));
@@ -99,13 +98,14 @@ async fn run_once(clients: &Arc<Clients>, run: u32, seconds: u64) -> Result<Vec<
 struct Clients {
     write: String,
     read: String,
-    idle: Mutex<Vec<(Connection, Connection)>>,
+    /// Taken in turn, so that none is idle for so long that a service closes it.
+    idle: Mutex<VecDeque<(Connection, Connection)>>,
 }
 
 impl Clients {
     /// Makes a booking and asks for it: how long that took from answer to answer, in milliseconds.
     async fn book_and_see(&self, key: &str, number: u64) -> Result<f64> {
-        let idle = self.idle.lock().await.pop();
+        let idle = self.idle.lock().await.pop_front();
         let (mut write, mut read) = match idle {
             Some(connections) => connections,
             None => (Connection::open(&self.write).await?, Connection::open(&self.read).await?),
@@ -121,7 +121,7 @@ impl Clients {
         ensure!(read.ask(&query(id, token.context("an answer without a token")?)).await? == 200, "{}", read.answer());
         let taken = answered.elapsed().as_secs_f64() * 1e3;
         ensure!(read.answer().contains("\"status\":\"CONFIRMED\""), "not the booking: {}", read.answer());
-        self.idle.lock().await.push((write, read));
+        self.idle.lock().await.push_back((write, read));
         Ok(taken)
     }
 }
