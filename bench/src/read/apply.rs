@@ -25,6 +25,9 @@ pub(super) const WARM_UP: u32 = 1;
 /// The numbers of the bookings for the empty table; those for the full one are below.
 pub(super) const FIRST: u64 = 10_000_000;
 
+/// The journal does not want what was recorded so long ago.
+const AGE: TimeDelta = TimeDelta::days(100);
+
 /// The floor's rows, in a file on the server.
 pub(super) struct Rows {
     file: String,
@@ -48,7 +51,7 @@ pub(super) async fn prepare(house: &House, scale: Scale) -> Result<(Backlog, Row
     Ok((backlog, rows))
 }
 
-/// Into an empty table.
+/// Into an empty table; and the same once more with events that the journal does not want.
 pub(super) async fn into_empty(
     house: &House,
     backlog: &Backlog,
@@ -56,15 +59,17 @@ pub(super) async fn into_empty(
     scale: Scale,
     report: &mut Report,
 ) -> Result<()> {
-    compare(house, "apply", backlog, rows, scale.runs, report).await
+    let prefix = house.topics().await?;
+    let old = Bookings::made_since(Utc::now() - AGE);
+    publish(house, &prefix, (FIRST..FIRST + scale.events).map(|number| (old, number, 1)))?;
+    let old = Backlog { prefix, database: EMPTY.to_owned(), applied: 0, waiting: scale.events };
+    compare(house, &[("apply", backlog), ("apply_unjournalled", &old)], rows, scale.runs, report).await
 }
 
 /// Into a table that has rows: half of the events are new bookings, half are the next version of one that is there, at random.
 pub(super) async fn into_full(house: &House, rows: &Rows, scale: Scale, report: &mut Report) -> Result<()> {
     /// It has no factor in common with the number of rows, so no booking is changed twice.
     const STEP: u64 = 7_654_321;
-    /// The journal does not want what is so old: it is as long as without them.
-    const AGE: TimeDelta = TimeDelta::days(100);
     progress(format_args!("filling a view with {} bookings", scale.rows));
     let prefix = house.topics().await?;
     let old = Bookings::made_since(Utc::now() - AGE);
@@ -83,30 +88,33 @@ pub(super) async fn into_full(house: &House, rows: &Rows, scale: Scale, report: 
         }),
     )?;
     let backlog = Backlog { prefix, database: full.name.clone(), applied: scale.rows, waiting: scale.events };
-    compare(house, "apply_large", &backlog, rows, scale.runs, report).await?;
+    compare(house, &[("apply_large", &backlog)], rows, scale.runs, report).await?;
     house.remove(full).await
 }
 
-/// Lets floor and read service take turns.
+/// Lets the floor and the read service, on each of these backlogs, take turns.
 async fn compare(
     house: &House,
-    name: &str,
-    backlog: &Backlog,
+    backlogs: &[(&str, &Backlog)],
     rows: &Rows,
     runs: u32,
     report: &mut Report,
 ) -> Result<()> {
-    let (mut ours, mut floors) = (Vec::new(), Vec::new());
+    let (mut ours, mut floors) = (vec![Vec::new(); backlogs.len()], Vec::new());
     for _ in 0..WARM_UP + runs {
-        let database = house.copy(&backlog.database).await?;
+        let database = house.copy(&backlogs[0].1.database).await?;
         floors.push(floor(&database, rows).await?);
         house.remove(database).await?;
-        let database = house.copy(&backlog.database).await?;
-        ours.push(intake(house, backlog, &database).await?);
-        house.remove(database).await?;
+        for ((_, backlog), ours) in backlogs.iter().zip(&mut ours) {
+            let database = house.copy(&backlog.database).await?;
+            ours.push(intake(house, backlog, &database).await?);
+            house.remove(database).await?;
+        }
     }
     let skip = WARM_UP as usize;
-    report.add(name, EVENTS, &ours[skip..], &floors[skip..]);
+    for ((name, _), ours) in backlogs.iter().zip(&ours) {
+        report.add(name, EVENTS, &ours[skip..], &floors[skip..]);
+    }
     Ok(())
 }
 
