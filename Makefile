@@ -42,8 +42,8 @@ bench-cards: setup-tests ## Measure the two ways by which Payments comes by a ca
 	cargo build --release --locked -p write-service -p cdc-capture -p card-processor -p bench
 	target/release/bench cards
 
-bench-read: setup-tests ## Measure the read service beside pgbench; RUNS=3, QUICK=1 (a smoke test)
-	cargo build --release --locked -p read-service -p bench
+bench-read: setup-tests ## Measure the read service and whole chains; RUNS=3, QUICK=1 (a smoke test), ONLY=queries,apply
+	cargo build --release --locked -p read-service -p write-service -p cdc-capture -p bench
 	target/release/bench read
 
 bench-commands: setup-tests ## Measure the write service beside pgbench; RUNS=3, QUICK=1 (a smoke test), ONLY=make-booking,get-not-modified

@@ -1,7 +1,10 @@
 //! Load over HTTP: one request after the other on each connection, written and read by hand, since a library would cost more than
 //! the service.
 
-use std::time::{Duration, Instant};
+use std::{
+    borrow::Cow,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result, bail, ensure};
 use tokio::{
@@ -64,18 +67,41 @@ impl Numbers {
 }
 
 async fn ask(address: &str, client: u32, request: fn(&mut Numbers) -> Request, until: Instant) -> Result<Vec<f64>> {
-    let mut stream = TcpStream::connect(address).await.context("cannot connect to the service")?;
-    stream.set_nodelay(true)?;
-    let (mut numbers, mut latencies, mut buffer) = (Numbers::new(client), Vec::new(), Vec::with_capacity(8192));
+    let mut connection = Connection::open(address).await?;
+    let (mut numbers, mut latencies) = (Numbers::new(client), Vec::new());
     while Instant::now() < until {
         let (text, expected) = request(&mut numbers);
         let begun = Instant::now();
-        stream.write_all(text.as_bytes()).await?;
-        let status = answer(&mut stream, &mut buffer).await?;
+        let status = connection.ask(&text).await?;
         latencies.push(begun.elapsed().as_secs_f64() * 1000.0);
-        ensure!(status == expected, "expected {expected}: {}", String::from_utf8_lossy(&buffer));
+        ensure!(status == expected, "expected {expected}: {}", connection.answer());
     }
     Ok(latencies)
+}
+
+/// A connection that stays.
+pub(crate) struct Connection {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+impl Connection {
+    pub(crate) async fn open(address: &str) -> Result<Self> {
+        let stream = TcpStream::connect(address).await.context("cannot connect to the service")?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, buffer: Vec::with_capacity(8192) })
+    }
+
+    /// Sends a request, and waits for the whole answer: its status.
+    pub(crate) async fn ask(&mut self, request: &str) -> Result<u16> {
+        self.stream.write_all(request.as_bytes()).await?;
+        answer(&mut self.stream, &mut self.buffer).await
+    }
+
+    /// The last answer.
+    pub(crate) fn answer(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.buffer)
+    }
 }
 
 /// Reads one answer to its end; the buffer has it then.

@@ -5,11 +5,14 @@ mod cards;
 mod commands;
 mod effort;
 mod http;
+mod pace;
+mod peer;
 mod pgbench;
 mod process;
 mod read;
 mod report;
 mod round;
+mod services;
 mod stats;
 
 use std::process::ExitCode;

@@ -7,10 +7,18 @@ const TICKS_PER_SECOND: f64 = 100.0;
 
 /// The most memory that was ever resident, in MiB.
 pub(crate) fn peak_mib(pid: u32) -> Option<f64> {
+    Some(memory(pid, "VmHWM:")? / 1024.0)
+}
+
+/// The memory that is resident now, in KiB.
+pub(crate) fn resident_kib(pid: u32) -> Option<f64> {
+    memory(pid, "VmRSS:")
+}
+
+fn memory(pid: u32, of: &str) -> Option<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kib: f64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
-    Some(kib / 1024.0)
+    let line = status.lines().find_map(|line| line.strip_prefix(of))?;
+    line.trim().trim_end_matches("kB").trim().parse().ok()
 }
 
 /// CPU time of all its threads.

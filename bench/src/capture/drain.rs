@@ -9,7 +9,7 @@ use super::{
     backlog::Backlog,
     floor,
     meter::Meter,
-    progress,
+    peer, progress,
     reader::Reader,
     relay::{Program, Relay},
     stage::{Stage, Target},
@@ -68,7 +68,7 @@ impl Lane {
             Contestant::Relay(program) => Some((program, stage.topic().await?)),
         };
         if let Some((Program::Peer(peer), target)) = &relay {
-            peer.prepare(stage, &slot, target).await?;
+            peer::prepare(*peer, stage, &slot, target).await?;
         }
         Ok(Self { contestant: at, slot, relay })
     }

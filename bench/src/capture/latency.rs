@@ -9,13 +9,13 @@ use tokio::task::{JoinSet, block_in_place};
 use super::{
     Scale,
     backlog::Inserter,
-    pace, progress,
+    progress,
     reader::Arrivals,
     relay::{Program, Relay},
     stage::Stage,
     warm::Producer,
 };
-use crate::{report::Report, stats::percentile};
+use crate::{pace, report::Report, stats::percentile};
 
 /// The first seconds of a run, in which connections are made, are not counted.
 const LEAD_IN: u64 = 2;

@@ -10,7 +10,6 @@ mod floor;
 mod latency;
 mod memory;
 mod meter;
-mod pace;
 mod peer;
 mod reader;
 mod relay;
@@ -23,6 +22,7 @@ use anyhow::Result;
 use self::{backlog::Backlog, drain::Contestant, relay::Program, stage::Stage};
 use crate::{
     effort::{Effort, progress},
+    peer::Peer,
     report::Report,
 };
 
@@ -40,7 +40,7 @@ pub(crate) struct Args {
 
     /// Measure another relay beside ours on the same machine.
     #[arg(long, env = "PEER", value_enum)]
-    peer: Option<peer::Peer>,
+    peer: Option<Peer>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]

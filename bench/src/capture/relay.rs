@@ -6,9 +6,10 @@ use anyhow::{Result, bail};
 use servers::Process;
 
 use super::{
-    peer::{self, Peer},
+    peer,
     stage::{Stage, Target},
 };
+use crate::peer::{Peer, Worker};
 
 /// Under which name our relay's memory is noted.
 pub(super) const OURS: &str = "cdc-capture";
@@ -54,7 +55,7 @@ pub(super) struct Relay {
 
 enum Running {
     Ours(Process),
-    Peer(peer::Worker),
+    Peer(Worker),
 }
 
 impl Relay {
@@ -66,7 +67,7 @@ impl Relay {
                 let kafka = ["--kafka-bootstrap-servers", &bootstrap, "--topic-prefix", &target.prefix];
                 Running::Ours(Process::spawn(OURS, args.iter().chain(&kafka).chain(flags), &[])?)
             }
-            Program::Peer(peer) => Running::Peer(peer.start(stage, slot, target)?),
+            Program::Peer(peer) => Running::Peer(peer::start(peer, stage, slot, target)?),
         };
         Ok(Self { program, process })
     }

@@ -9,8 +9,10 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use servers::{Kafka, KafkaOptions, Postgres, PostgresOptions, topics};
-use tokio_postgres::{Client, NoTls};
+use servers::{Kafka, KafkaOptions, Postgres, topics};
+use tokio_postgres::Client;
+
+use crate::services::{self, connect};
 
 /// The outbox table's name, and what its rows' `aggregatetype` is; a topic is called like it, after its prefix.
 pub(super) const KIND: &str = "booking";
@@ -53,17 +55,8 @@ pub(super) struct Target {
 
 impl Stage {
     pub(super) async fn start() -> Result<Self> {
-        let settings = [
-            ("shared_buffers", "512MB"),
-            ("max_wal_size", "4GB"),
-            // What starts by itself in one run and not in another would be measured too.
-            ("autovacuum", "off"),
-        ];
-        let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-        let (postgres, kafka) = tokio::try_join!(
-            Postgres::start(PostgresOptions { settings, fsync: true, ..PostgresOptions::default() }),
-            Kafka::start_with(KafkaOptions::default())
-        )?;
+        let (postgres, kafka) =
+            tokio::try_join!(services::postgres("512MB"), Kafka::start_with(KafkaOptions::default()))?;
         postgres.create_database(DATABASE).await?;
         let session = connect(&postgres.url(DATABASE)).await?;
         session.batch_execute(SCHEMA).await.context("cannot make the outbox")?;
@@ -151,11 +144,4 @@ impl Stage {
     pub(super) fn peak_mib(&self) -> Vec<f64> {
         self.peak_of(super::relay::OURS)
     }
-}
-
-async fn connect(url: &str) -> Result<Client> {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.context("cannot connect to PostgreSQL")?;
-    // Its end shows in the statement that it interrupts.
-    tokio::spawn(connection);
-    Ok(client)
 }

@@ -12,11 +12,13 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use servers::{Kafka, KafkaOptions, Postgres, PostgresOptions, Process};
 
-use crate::http::send;
+use crate::{
+    http::send,
+    services::{done, end, free_address, migrate, until_ready},
+};
 
 const DATABASE: &str = "bench";
 const START: Duration = Duration::from_secs(60);
-const END: Duration = Duration::from_secs(30);
 const CONTEXTS: [&str; 5] = ["accounts", "direct-booking", "payments", "housekeeping", "channel-manager"];
 
 /// All that runs.
@@ -48,13 +50,13 @@ impl Hotel {
         )?;
         postgres.create_database(DATABASE).await?;
         let url = postgres.url(DATABASE);
-        done("write-service", &["migrate"], &[("MIGRATION_DATABASE_URL", &url)]).await?;
+        migrate("write-service", &url).await?;
         let tables = CONTEXTS.map(|context| format!("--table={}.outbox", context.replace('-', "_")));
         let mut setup = vec!["setup", "--role", "postgres"];
         setup.extend(tables.iter().map(String::as_str));
         done("cdc-capture", &setup, &[("ADMIN_DATABASE_URL", &url)]).await?;
 
-        let (processor_address, relay_address) = (free()?, free()?);
+        let (processor_address, relay_address) = (free_address()?, free_address()?);
         let processor = Process::spawn("card-processor", ["--listen", &processor_address], &[])?;
         let settings = vec![
             ("DATABASE_URL", url),
@@ -63,7 +65,7 @@ impl Hotel {
             ("CARD_DETAILS", way.to_owned()),
             ("RUST_LOG", "warn".to_owned()),
         ];
-        let (accounts_address, address) = (free()?, free()?);
+        let (accounts_address, address) = (free_address()?, free_address()?);
         let relay = Process::spawn("cdc-capture", ["run", "--admin-listen", &relay_address], &borrowed(&settings))?;
         let others = CONTEXTS[1..].join(",");
         let others = Process::spawn(
@@ -119,7 +121,7 @@ impl Hotel {
     /// Stops Accounts.
     pub(super) async fn close_accounts(&mut self) -> Result<()> {
         match self.accounts.take() {
-            Some(accounts) => ended(accounts, "Accounts").await,
+            Some(accounts) => end(accounts, "Accounts").await,
             None => Ok(()),
         }
     }
@@ -137,9 +139,9 @@ impl Hotel {
     /// Ends all of it in good order.
     pub(super) async fn close(mut self) -> Result<()> {
         self.close_accounts().await?;
-        ended(self.others, "write-service").await?;
-        ended(self.relay, "cdc-capture").await?;
-        ended(self.processor, "card-processor").await
+        end(self.others, "write-service").await?;
+        end(self.relay, "cdc-capture").await?;
+        end(self.processor, "card-processor").await
     }
 }
 
@@ -173,29 +175,4 @@ impl Desk {
 
 fn borrowed<'a>(settings: &'a [(&'static str, String)]) -> Vec<(&'static str, &'a str)> {
     settings.iter().map(|(name, value)| (*name, value.as_str())).collect()
-}
-
-fn free() -> Result<String> {
-    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
-}
-
-async fn done(program: &str, args: &[&str], envs: &[(&str, &str)]) -> Result<()> {
-    let process = Process::spawn(program, args, envs)?;
-    let status = process.wait(START).await?;
-    ensure!(status.success(), "{program}: {status}\n{}", process.log());
-    Ok(())
-}
-
-async fn until_ready(address: &str, process: &Process) {
-    servers::eventually("it is ready", START, async || match crate::http::get(address, "/readyz").await {
-        Ok(200) => Ok(Some(())),
-        other => Err(format!("{other:?}; its log:\n{}", process.log())),
-    })
-    .await;
-}
-
-async fn ended(process: Process, name: &str) -> Result<()> {
-    let status = process.terminate(END).await?;
-    ensure!(status.success(), "{name} ended with {status}; its log:\n{}", process.log());
-    Ok(())
 }

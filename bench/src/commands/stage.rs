@@ -2,16 +2,13 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
-use servers::{Kafka, KafkaOptions, Postgres, PostgresOptions, Process};
-use tokio_postgres::{Client, NoTls};
+use anyhow::Result;
+use servers::{Kafka, KafkaOptions, Postgres, Process};
 
 use super::scripts::Script;
-use crate::{pgbench::Pgbench, round::Round};
+use crate::{pgbench::Pgbench, round::Round, services};
 
 const DATABASE: &str = "bench";
-const START: Duration = Duration::from_secs(60);
-const END: Duration = Duration::from_secs(30);
 
 /// How many there are of each: bookings seldom meet in a night of a type.
 pub(super) const ROOM_TYPES: u32 = 50;
@@ -38,38 +35,24 @@ pub(super) struct Stage {
     /// Where the write service listens.
     pub(super) address: String,
     _kafka: Kafka,
-    _session: Client,
 }
 
 impl Stage {
     pub(super) async fn start() -> Result<Self> {
-        let settings =
-            [("shared_buffers", "512MB"), ("max_wal_size", "4GB"), ("autovacuum", "off"), ("max_connections", "200")];
-        let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-        let (postgres, kafka) = tokio::try_join!(
-            Postgres::start(PostgresOptions { settings, fsync: true, ..PostgresOptions::default() }),
-            Kafka::start_with(KafkaOptions::default())
-        )?;
+        let (postgres, kafka) =
+            tokio::try_join!(services::postgres("512MB"), Kafka::start_with(KafkaOptions::default()))?;
         postgres.create_database(DATABASE).await?;
         let url = postgres.url(DATABASE);
-        let migrate = Process::spawn("write-service", ["migrate"], &[("MIGRATION_DATABASE_URL", &url)])?;
-        let status = migrate.wait(START).await?;
-        ensure!(status.success(), "write-service migrate: {status}\n{}", migrate.log());
-        let (session, connection) =
-            tokio_postgres::connect(&url, NoTls).await.context("cannot connect to PostgreSQL")?;
-        tokio::spawn(connection);
-        for statement in FILL.split(';').map(str::trim).filter(|statement| !statement.is_empty()) {
-            session.batch_execute(statement).await.context("cannot fill the tables")?;
-        }
+        services::migrate("write-service", &url).await?;
+        services::execute(&services::connect(&url).await?, FILL).await?;
 
-        let address = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
+        let address = services::free_address()?;
         let bootstrap = kafka.bootstrap_servers();
         let args = ["serve", "--listen", &address, "--database-url", &url, "--kafka-bootstrap-servers", &bootstrap];
         // No third party is asked for anything here.
         let service = Process::spawn("write-service", args, &[("RUST_LOG", "warn")])?;
-        let stage = Self { postgres, service, address, _kafka: kafka, _session: session };
-        stage.until_ready().await?;
-        Ok(stage)
+        services::until_ready(&address, &service).await;
+        Ok(Self { postgres, service, address, _kafka: kafka })
     }
 
     /// Runs a script for so long on so many connections.
@@ -78,22 +61,8 @@ impl Stage {
         pgbench.run(&script.text(), connections, duration).await
     }
 
-    async fn until_ready(&self) -> Result<()> {
-        let url = self.address.clone();
-        servers::eventually("the write service is ready", START, async || {
-            match crate::http::get(&url, "/readyz").await {
-                Ok(200) => Ok(Some(())),
-                other => Err(format!("{other:?}; its log:\n{}", self.service.log())),
-            }
-        })
-        .await;
-        Ok(())
-    }
-
     /// Ends the service in good order.
     pub(super) async fn stop(self) -> Result<()> {
-        let status = self.service.terminate(END).await?;
-        ensure!(status.success(), "the write service ended with {status}; its log:\n{}", self.service.log());
-        Ok(())
+        services::end(self.service, "write-service").await
     }
 }

@@ -1,60 +1,123 @@
-//! The read side's benchmark: queries over GraphQL, beside one prepared statement that returns the same, driven by pgbench.
+//! The read side's benchmark: the order of its parts.
 //!
 //! ```text
-//! Stage (PostgreSQL with filled views, read-service) -> rounds: Pgbench and Clients take turns -> Report
+//! graphql                  Stage (PostgreSQL with filled views, read-service): pgbench and clients take turns
+//! apply                    House (PostgreSQL, Kafka): a backlog on Kafka into a view, beside COPY
+//! chain                    and a backlog in an outbox, through the relay and Kafka into a view
+//! -> Report
 //! ```
 
+mod apply;
+mod bookings;
+mod chain;
+mod graphql;
+mod house;
+mod intake;
+mod outbox;
+mod peer;
+mod publisher;
 mod queries;
 mod stage;
-
-use std::time::Duration;
+mod subscribers;
+mod visible;
+mod websocket;
 
 use anyhow::Result;
 
-use self::{queries::QUERIES, stage::Stage};
+use self::{house::House, outbox::Outbox};
 use crate::{
     effort::{Effort, progress},
-    http::Clients,
+    peer::Peer,
     report::Report,
-    round::rates,
 };
 
-/// How many connections ask at the same time.
-const CONNECTIONS: u32 = 16;
+const EVENTS: &str = "events/s";
 
 /// How much is measured.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
     effort: Effort,
+
+    /// Measure only these parts: queries, apply, apply-large, chain, commit-to-visible, subscribers.
+    #[arg(long, env = "ONLY", value_enum, value_delimiter = ',')]
+    only: Vec<Part>,
+
+    /// Measure another chain beside ours on the same machine.
+    #[arg(long, env = "PEER", value_enum)]
+    peer: Option<Peer>,
 }
 
-/// Measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    Queries,
+    Apply,
+    ApplyLarge,
+    Chain,
+    CommitToVisible,
+    Subscribers,
+}
+
+/// How much of everything.
+#[derive(Clone, Copy, Debug)]
+struct Scale {
+    runs: u32,
+    /// Events of a backlog.
+    events: u64,
+    /// Rows of a view that is full.
+    rows: u64,
+    /// How long there is load.
+    seconds: u64,
+    subscribers: u64,
+}
+
+impl Scale {
+    fn of(effort: Effort) -> Self {
+        let runs = effort.runs();
+        if effort.quick {
+            Self { runs, events: 20_000, rows: 50_000, seconds: 3, subscribers: 500 }
+        } else {
+            Self { runs, events: 300_000, rows: 1_000_000, seconds: 20, subscribers: 5_000 }
+        }
+    }
+}
+
+/// Measures everything that is asked for.
 ///
 /// # Errors
 /// When a server does not start, or anything that is asked for is refused.
 pub(crate) async fn run(args: &Args) -> Result<Report> {
-    let duration = Duration::from_secs(if args.effort.quick { 2 } else { 15 });
+    let scale = Scale::of(args.effort);
+    let wanted = |part| args.only.is_empty() || args.only.contains(&part);
     let mut report = Report::new("read");
-    progress("starting PostgreSQL and the read service, filling the views");
-    let stage = Stage::start().await?;
-    let clients = Clients { address: stage.address.clone(), connections: CONNECTIONS };
-    for query in &QUERIES {
-        query.check(&stage.address).await?;
+    let mut peaks = Vec::new();
+    if wanted(Part::Queries) {
+        peaks.extend(graphql::measure(args.effort, &mut report).await?);
     }
-    progress("a round that does not count");
-    clients.run(QUERIES[0].request, duration / 3).await?;
-    for query in &QUERIES {
-        let (mut ours, mut floor) = (Vec::new(), Vec::new());
-        for _ in 0..args.effort.runs() {
-            let round = stage.pgbench(query.statement, CONNECTIONS, duration).await?;
-            floor.push(round.shown(&format!("pgbench: {}", query.name)));
-            let round = clients.run(query.request, duration).await?;
-            ours.push(round.shown(&format!("read-service: {}", query.name)));
+    progress("starting PostgreSQL and Kafka");
+    let house = House::open().await?;
+    if wanted(Part::Apply) || wanted(Part::ApplyLarge) || wanted(Part::Chain) {
+        let (backlog, rows) = apply::prepare(&house, scale).await?;
+        if wanted(Part::Apply) {
+            apply::into_empty(&house, &backlog, &rows, scale, &mut report).await?;
         }
-        report.add(query.name, "queries/s", &rates(&ours), &rates(&floor));
+        if wanted(Part::ApplyLarge) {
+            apply::into_full(&house, &rows, scale, &mut report).await?;
+        }
+        if wanted(Part::Chain) {
+            chain::measure(&house, &Outbox::open(&house, "backlog").await?, &rows, scale, &mut report).await?;
+            if let Some(peer) = args.peer {
+                peer::measure(peer, &house, scale, &mut report).await?;
+            }
+        }
     }
-    report.add("rss_mib", "MiB", stage.peak_mib().as_slice(), &[]);
-    stage.stop().await?;
+    if wanted(Part::CommitToVisible) {
+        visible::measure(&house, &Outbox::open(&house, "hotel").await?, scale, &mut report).await?;
+    }
+    if wanted(Part::Subscribers) {
+        subscribers::measure(&house, scale, &mut report).await?;
+    }
+    peaks.extend(house.peak_mib());
+    report.add("rss_mib", "MiB", peaks.into_iter().reduce(f64::max).as_slice(), &[]);
     Ok(report)
 }

@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
-use servers::{Postgres, PostgresOptions, Process};
-use tokio_postgres::NoTls;
+use anyhow::Result;
+use servers::{Postgres, Process};
 
-use crate::{pgbench::Pgbench, round::Round};
+use crate::{pgbench::Pgbench, round::Round, services};
 
 const DATABASE: &str = "bench";
 const START: Duration = Duration::from_secs(60);
-const END: Duration = Duration::from_secs(30);
 
 /// How many bookings there are, by the names `1` and so on: of 5,000 accounts, each with a payment and three tasks.
 pub(super) const BOOKINGS: u32 = 200_000;
@@ -47,23 +45,13 @@ pub(super) struct Stage {
 
 impl Stage {
     pub(super) async fn start() -> Result<Self> {
-        let settings =
-            [("shared_buffers", "1GB"), ("max_wal_size", "4GB"), ("autovacuum", "off"), ("max_connections", "200")];
-        let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-        let postgres = Postgres::start(PostgresOptions { settings, fsync: true, ..PostgresOptions::default() }).await?;
+        let postgres = services::postgres("1GB").await?;
         postgres.create_database(DATABASE).await?;
         let url = postgres.url(DATABASE);
-        let migrate = Process::spawn("read-service", ["migrate"], &[("MIGRATION_DATABASE_URL", &url)])?;
-        let status = migrate.wait(START).await?;
-        ensure!(status.success(), "read-service migrate: {status}\n{}", migrate.log());
-        let (session, connection) =
-            tokio_postgres::connect(&url, NoTls).await.context("cannot connect to PostgreSQL")?;
-        tokio::spawn(connection);
-        for statement in FILL.split(';').map(str::trim) {
-            session.batch_execute(statement).await.with_context(|| format!("cannot fill the views: {statement}"))?;
-        }
+        services::migrate("read-service", &url).await?;
+        services::execute(&services::connect(&url).await?, FILL).await?;
 
-        let address = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
+        let address = services::free_address()?;
         // Nothing arrives while queries are measured: nobody is there to be asked for it.
         let nobody = "127.0.0.1:1";
         let args = ["serve", "--listen", &address, "--database-url", &url, "--kafka-bootstrap-servers", nobody];
@@ -98,8 +86,6 @@ impl Stage {
 
     /// Ends the service in good order.
     pub(super) async fn stop(self) -> Result<()> {
-        let status = self.service.terminate(END).await?;
-        ensure!(status.success(), "the read service ended with {status}; its log:\n{}", self.service.log());
-        Ok(())
+        services::end(self.service, "read-service").await
     }
 }
