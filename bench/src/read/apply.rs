@@ -20,8 +20,6 @@ use super::{
 };
 use crate::{effort::progress, report::Report, services::connect};
 
-/// Rounds that do not count: the broker's JIT and the page cache need them.
-pub(super) const WARM_UP: u32 = 1;
 /// The numbers of the bookings for the empty table; those for the full one are below.
 pub(super) const FIRST: u64 = 10_000_000;
 
@@ -63,7 +61,7 @@ pub(super) async fn into_empty(
     let old = Bookings::made_since(Utc::now() - AGE);
     publish(house, &prefix, (FIRST..FIRST + scale.events).map(|number| (old, number, 1)))?;
     let old = Backlog { prefix, database: EMPTY.to_owned(), applied: 0, waiting: scale.events };
-    compare(house, &[("apply", backlog), ("apply_unjournalled", &old)], rows, scale.runs, report).await
+    compare(house, &[("apply", backlog), ("apply_unjournalled", &old)], rows, scale, report).await
 }
 
 /// Into a table that has rows: half of the events are new bookings, half are the next version of one that is there, at random.
@@ -88,7 +86,7 @@ pub(super) async fn into_full(house: &House, rows: &Rows, scale: Scale, report: 
         }),
     )?;
     let backlog = Backlog { prefix, database: full.name.clone(), applied: scale.rows, waiting: scale.events };
-    compare(house, &[("apply_large", &backlog)], rows, scale.runs, report).await?;
+    compare(house, &[("apply_large", &backlog)], rows, scale, report).await?;
     house.remove(full).await
 }
 
@@ -97,11 +95,11 @@ async fn compare(
     house: &House,
     backlogs: &[(&str, &Backlog)],
     rows: &Rows,
-    runs: u32,
+    scale: Scale,
     report: &mut Report,
 ) -> Result<()> {
     let (mut ours, mut floors) = (vec![Vec::new(); backlogs.len()], Vec::new());
-    for _ in 0..WARM_UP + runs {
+    for _ in 0..scale.warm_up + scale.runs {
         let database = house.copy(&backlogs[0].1.database).await?;
         floors.push(floor(&database, rows).await?);
         house.remove(database).await?;
@@ -111,7 +109,7 @@ async fn compare(
             house.remove(database).await?;
         }
     }
-    let skip = WARM_UP as usize;
+    let skip = scale.warm_up as usize;
     for ((name, _), ours) in backlogs.iter().zip(&ours) {
         report.add(name, EVENTS, &ours[skip..], &floors[skip..]);
     }

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 
 use super::{
     EVENTS, Scale,
-    apply::{self, FIRST, Rows, WARM_UP},
+    apply::{self, FIRST, Rows},
     house::{EMPTY, House},
     intake::until_applied,
     outbox::Outbox,
@@ -32,7 +32,7 @@ pub(super) async fn measure(
     report: &mut Report,
 ) -> Result<()> {
     progress(format_args!("{} events in the outbox", scale.events));
-    let slots: Vec<_> = (0..WARM_UP + scale.runs).map(|run| format!("chain_{run}")).collect();
+    let slots: Vec<_> = (0..scale.warm_up + scale.runs).map(|run| format!("chain_{run}")).collect();
     for slot in &slots {
         outbox.slot(slot).await?;
     }
@@ -47,7 +47,7 @@ pub(super) async fn measure(
         ours.push(run(house, outbox, slot, scale.events).await?);
         house.drop_slot(slot).await;
     }
-    let skip = WARM_UP as usize;
+    let skip = scale.warm_up as usize;
     report.add("chain", EVENTS, &ours[skip..], &floors[skip..]);
     Ok(())
 }

@@ -3,7 +3,9 @@
 //! ```text
 //! graphql                  Stage (PostgreSQL with filled views, read-service): pgbench and clients take turns
 //! apply                    House (PostgreSQL, Kafka): a backlog on Kafka into a view, beside COPY
-//! chain                    and a backlog in an outbox, through the relay and Kafka into a view
+//! chain                    a backlog in an outbox, through the relay and Kafka into a view
+//! visible                  from a command's answer to a query's
+//! subscribers              from a change to all who follow it
 //! -> Report
 //! ```
 
@@ -62,6 +64,8 @@ enum Part {
 #[derive(Clone, Copy, Debug)]
 struct Scale {
     runs: u32,
+    /// Rounds that do not count: the broker's JIT and the page cache need them.
+    warm_up: u32,
     /// Events of a backlog.
     events: u64,
     /// Rows of a view that is full.
@@ -75,9 +79,9 @@ impl Scale {
     fn of(effort: Effort) -> Self {
         let runs = effort.runs();
         if effort.quick {
-            Self { runs, events: 20_000, rows: 50_000, seconds: 3, subscribers: 500 }
+            Self { runs, warm_up: 0, events: 20_000, rows: 50_000, seconds: 3, subscribers: 500 }
         } else {
-            Self { runs, events: 300_000, rows: 1_000_000, seconds: 20, subscribers: 5_000 }
+            Self { runs, warm_up: 1, events: 300_000, rows: 1_000_000, seconds: 20, subscribers: 5_000 }
         }
     }
 }

@@ -10,13 +10,14 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use chrono::{Days, Utc};
-use contracts::ReadAfter;
+use contracts::{ReadAfter, direct_booking::BOOKING};
 use servers::Process;
 use tokio::{
     sync::Mutex,
     task::JoinSet,
     time::{Instant, timeout},
 };
+use tokio_postgres::Client;
 
 use super::{
     Scale,
@@ -72,10 +73,24 @@ pub(super) async fn measure(house: &House, outbox: &Outbox, scale: Scale, report
     }
     report.add("commit_to_visible_p50_ms", "ms", &p50, &[]);
     report.add("commit_to_visible_p99_ms", "ms", &p99, &[]);
+    progress(stages(&connect(&database.url).await?).await?);
     end(writing, "write-service").await?;
     end(relay, "cdc-capture").await?;
     house.end(reading).await?;
     house.remove(database).await
+}
+
+/// In words: where the time went, by the times that are kept of each event. It was recorded in the command's transaction, before the
+/// commit, and published when the relay gave it to its producer.
+async fn stages(views: &Client) -> Result<String> {
+    let ask = "SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM published_at - recorded_at)::float8 * 1e3),
+                      percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM held.applied_at - published_at)::float8 * 1e3)
+               FROM view.event JOIN view.booking AS held ON held.id = subject AND held.version = event.version WHERE topic = $1";
+    let row = views.query_one(ask, &[&BOOKING.name]).await.context("cannot ask the journal")?;
+    let (published, applied): (f64, f64) = (row.get(0), row.get(1));
+    Ok(format!(
+        "p50 from recorded to published {published:.1} ms, from there to applied {applied:.1} ms, then its commit"
+    ))
 }
 
 /// How long each took, in milliseconds, in their order.
