@@ -11,6 +11,7 @@
 //! reader     message -> envelope -> the handler's event, into a batch    no I/O but the poll
 //! sorting    which of its events are applied, queue, or wait             no I/O
 //! writer     batch -> one transaction: offsets, effects, dead letters    knows no Kafka
+//! lanes      batches of different partitions, written side by side
 //! session    the loop: positions partitions, reads ahead while writing
 //! intake     one session after another, from start to stop or halt
 //! ```
@@ -31,6 +32,7 @@ mod fault;
 mod halt;
 mod handler;
 mod intake;
+mod lanes;
 mod message;
 mod metrics;
 mod obstacle;
@@ -77,6 +79,9 @@ pub struct Intake {
     pub metrics: Metrics,
     /// The most aggregates of a partition that may be parked; before one more is, the partition stops.
     pub max_parked: usize,
+    /// How many batches of a handler may be written at once, each of other partitions. More than one is for handlers whose
+    /// effects in different partitions have nothing to do with each other.
+    pub writers: usize,
     /// Whether each message of a sampled trace gets a `process` span. Set it where spans are exported: making one costs
     /// more than applying the event.
     pub trace_messages: bool,

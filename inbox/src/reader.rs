@@ -1,4 +1,4 @@
-//! From Kafka's messages to a batch of the handler's events. No I/O but the poll.
+//! From Kafka's messages to batches of the handler's events. No I/O but the poll.
 
 use std::collections::BTreeMap;
 
@@ -13,6 +13,7 @@ use crate::{
     batch::{Batch, Reading},
     consumer::Member,
     intake::Setting,
+    lanes::Lanes,
     message::Message,
     span,
     topics::Partition,
@@ -38,18 +39,18 @@ impl<'a, H: Handler> Reader<'a, H> {
         self.next = next;
     }
 
-    /// Waits for a message, then takes all that are there, as far as the batch has room. A message that was taken is in
-    /// the batch, also when the wait is given up.
+    /// Waits for a message, then takes all that are there, as far as there is room for them. A message that was taken is in
+    /// its batch, also when the wait is given up.
     ///
     /// # Errors
     /// What the client reports in between.
-    pub(crate) async fn fill(&mut self, member: &Member, batch: &mut Batch<H::Event>) -> Result<(), KafkaError> {
+    pub(crate) async fn fill(&mut self, member: &Member, lanes: &mut Lanes<'_, H>) -> Result<(), KafkaError> {
         let mut messages = member.messages();
         let mut received = messages.next().await;
         let mut turn = 0;
         while let Some(message) = received {
-            self.take(&message?, batch);
-            if batch.is_full() {
+            self.take(&message?, lanes);
+            if !lanes.has_room() {
                 break;
             }
             turn += 1;
@@ -61,10 +62,11 @@ impl<'a, H: Handler> Reader<'a, H> {
         Ok(())
     }
 
-    fn take(&mut self, message: &BorrowedMessage<'_>, batch: &mut Batch<H::Event>) {
+    fn take(&mut self, message: &BorrowedMessage<'_>, lanes: &mut Lanes<'_, H>) {
         let Some(partition) = self.of.topics.partition(message.topic(), message.partition()) else { return };
         if self.accepts(partition, message.offset()) {
             let message = Message::copy(message, partition);
+            let batch = lanes.ahead_of(partition);
             let reading = self.read(&message, batch);
             batch.push(message, reading);
         }

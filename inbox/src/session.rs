@@ -1,27 +1,26 @@
-//! The loop: partitions are positioned as the group gives them out, and a batch is written while the next one is read.
+//! The loop: partitions are positioned as the group gives them out, and batches are written while the next ones are read.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    mem,
-    pin::pin,
     time::Duration,
 };
 
+use futures::StreamExt;
 use rdkafka::{error::KafkaError, types::RDKafkaErrorCode};
 use telemetry::backoff::Backoff;
 use tokio::time::Instant;
 
 use crate::{
     Handler,
-    batch::Batch,
     cluster::{self, TopicIds},
     consumer::{Rebalance, Sight, Subscription},
     intake::{End, Setting},
+    lanes::{Done, Lanes, Writing},
     obstacle::Obstacle,
     position::Finder,
     reader::Reader,
     topics::Partition,
-    writer::{Writer, Written},
+    writer::Written,
 };
 
 /// A membership in the group.
@@ -30,7 +29,8 @@ pub(crate) struct Session<'a, H: Handler> {
     /// The id of the cluster, where known.
     cluster: Option<String>,
     reader: Reader<'a, H>,
-    writer: Writer<'a, H>,
+    lanes: Lanes<'a, H>,
+    writing: Writing<'a, H>,
     /// The ids of the topics when this instance was last positioned.
     topic_ids: TopicIds,
     /// When it is looked next whether they are still the same.
@@ -41,8 +41,6 @@ pub(crate) struct Session<'a, H: Handler> {
     full: BTreeSet<Partition>,
     /// When it is looked next whether they may go on.
     look_at: Instant,
-    /// Read, but not yet being written.
-    ahead: Batch<H::Event>,
     trouble: Option<Trouble>,
     pub(crate) subscription: Subscription,
 }
@@ -63,32 +61,40 @@ const LOOK: Duration = Duration::from_secs(1);
 /// made anew as if it were the same.
 const LOOK_AT_TOPICS: Duration = Duration::from_secs(5);
 
+/// Whether what was read is what has to be written next.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Noted {
+    AsExpected,
+    /// It has to be read from somewhere else.
+    Moved,
+}
+
 /// What a session attends to next.
-enum Next {
+enum Next<'a, H> {
     Stop,
     Rebalance(Rebalance),
     Sight(Sight),
     /// Partitions that stand still may be able to go on.
     Look,
-    /// There is something to write, or the client reports something.
+    /// Something was read, or the client reports something.
     Read(Result<(), KafkaError>),
+    Written(Done<'a, H>),
 }
 
 impl<'a, H: Handler> Session<'a, H> {
     /// A session of a member that has asked to join.
     pub(crate) fn new(of: &'a Setting<H>, subscription: Subscription, cluster: Option<String>) -> Self {
-        let (reader, writer) = (Reader::new(of), Writer::new(of));
         Self {
             of,
             cluster,
-            reader,
-            writer,
+            reader: Reader::new(of),
+            lanes: Lanes::new(of),
+            writing: Writing::new(),
             topic_ids: TopicIds::default(),
             look_at_topics: Instant::now(),
             mine: Vec::new(),
             full: BTreeSet::new(),
             look_at: Instant::now(),
-            ahead: Batch::default(),
             trouble: None,
             subscription,
         }
@@ -97,6 +103,7 @@ impl<'a, H: Handler> Session<'a, H> {
     /// Reads and writes until the intake is to stop.
     pub(crate) async fn run(&mut self) -> Result<(), End> {
         while !self.of.shutdown.is_cancelled() {
+            self.lanes.start(&mut self.writing);
             match self.next().await {
                 Next::Stop => break,
                 Next::Rebalance(Rebalance::Assigned(partitions)) => {
@@ -104,73 +111,71 @@ impl<'a, H: Handler> Session<'a, H> {
                     self.full.clear();
                     self.position().await?;
                 }
-                Next::Rebalance(Rebalance::Revoked) => self.give_up()?,
+                Next::Rebalance(Rebalance::Revoked) => self.give_up().await?,
                 Next::Sight(sight) => self.see(&sight).await?,
                 Next::Look => self.look().await?,
+                Next::Read(Ok(())) => {}
                 Next::Read(Err(error)) => self.heed(error).await?,
-                Next::Read(Ok(())) => self.write().await?,
+                Next::Written(done) => {
+                    if self.note(done) == Noted::Moved {
+                        self.position().await?;
+                    }
+                }
             }
         }
+        self.settle().await;
         Ok(())
     }
 
-    /// News of the group come first. They are only heard between batches: what is being written is finished before its
-    /// partitions are given up.
-    async fn next(&mut self) -> Next {
+    /// News of the group come first. What is being written meanwhile is finished before they are acted upon.
+    async fn next(&mut self) -> Next<'a, H> {
         let Subscription { news, sights, member } = &mut self.subscription;
-        let waiting = self.ahead.is_empty();
+        let room = self.lanes.has_room();
         tokio::select! {
             biased;
             () = self.of.shutdown.cancelled() => Next::Stop,
             rebalance = news.next() => Next::Rebalance(rebalance),
+            Some(done) = self.writing.next() => Next::Written(done),
             sight = sights.next() => Next::Sight(sight),
             () = tokio::time::sleep_until(self.look_at), if !self.full.is_empty() => Next::Look,
-            () = std::future::ready(()), if !waiting => Next::Read(Ok(())),
-            read = self.reader.fill(member, &mut self.ahead), if waiting => Next::Read(read),
+            read = self.reader.fill(member, &mut self.lanes), if room => Next::Read(read),
         }
     }
 
-    /// Writes what is there and reads on meanwhile.
-    async fn write(&mut self) -> Result<(), End> {
-        let batch = mem::take(&mut self.ahead);
-        if batch.is_empty() {
-            return Ok(());
-        }
-        let mut read = Ok(());
-        let written = {
-            let mut writing = pin!(self.writer.write(&batch));
-            loop {
-                let room = read.is_ok() && !self.ahead.is_full();
-                tokio::select! {
-                    biased;
-                    written = &mut writing => break written,
-                    // Writing can take as long as the database is away; how far behind that leaves us is told meanwhile.
-                    sight = self.subscription.sights.next() => self.of.meters.ends(&sight.ends),
-                    result = self.reader.fill(&self.subscription.member, &mut self.ahead), if room => read = result,
-                }
+    /// Waits until nothing is being written: what was begun is finished before its partitions are given up or read anew.
+    async fn settle(&mut self) -> Noted {
+        let mut noted = Noted::AsExpected;
+        while !self.writing.is_empty() {
+            tokio::select! {
+                biased;
+                Some(done) = self.writing.next() => noted = noted.max(self.note(done)),
+                // Writing can take as long as the database is away; how far behind that leaves us is told meanwhile.
+                sight = self.subscription.sights.next() => self.of.meters.ends(&sight.ends),
             }
-        };
-        match written {
+        }
+        noted
+    }
+
+    /// Takes note of what became of a batch.
+    fn note(&mut self, done: Done<'a, H>) -> Noted {
+        match self.lanes.free(done) {
             Written::Committed => self.no_trouble(&Trouble::Refusal),
-            Written::Stopped => return Ok(()),
+            Written::Stopped => {}
             Written::Full(partitions) => {
                 self.full.extend(partitions);
-                self.position().await?;
+                return Noted::Moved;
             }
             Written::Fenced => {
                 tracing::info!(handler = self.of.handler.name(), "the stored offsets have moved; going on from there");
-                self.position().await?;
+                return Noted::Moved;
             }
         }
-        match read {
-            Ok(()) => Ok(()),
-            Err(error) => self.heed(error).await,
-        }
+        Noted::AsExpected
     }
 
     /// Reads this instance's partitions from where they go on, and forgets what was read before.
     async fn position(&mut self) -> Result<(), End> {
-        self.forget();
+        self.forget().await;
         self.look_at = Instant::now() + LOOK;
         let finder = Finder {
             topics: &self.of.topics,
@@ -188,8 +193,8 @@ impl<'a, H: Handler> Session<'a, H> {
         self.of.meters.assigned(positions.into_iter().map(|(of, position)| (of, position.next, position.end)));
         self.of.status.assigned(self.mine.len(), self.standstill());
         self.trouble = None;
-        self.reader.go_on_from(next.clone());
-        self.writer.go_on_from(next);
+        self.lanes.go_on_from(&next);
+        self.reader.go_on_from(next);
         Ok(())
     }
 
@@ -228,18 +233,19 @@ impl<'a, H: Handler> Session<'a, H> {
         })
     }
 
-    fn give_up(&mut self) -> Result<(), End> {
+    async fn give_up(&mut self) -> Result<(), End> {
         self.mine.clear();
+        self.forget().await;
         self.full.clear();
-        self.forget();
         self.of.meters.assigned([]);
         Ok(self.subscription.member.give_up()?)
     }
 
-    fn forget(&mut self) {
-        mem::take(&mut self.ahead).spans.given_up();
+    /// Forgets what was read, once nothing is being written any more.
+    async fn forget(&mut self) {
+        self.settle().await;
         self.reader.go_on_from(BTreeMap::new());
-        self.writer.go_on_from(BTreeMap::new());
+        self.lanes.go_on_from(&BTreeMap::new());
     }
 
     async fn see(&mut self, sight: &Sight) -> Result<(), End> {
@@ -252,6 +258,10 @@ impl<'a, H: Handler> Session<'a, H> {
             return Ok(());
         }
         self.look_at_topics = Instant::now() + LOOK_AT_TOPICS;
+        // No transaction is kept open while Kafka is asked.
+        if self.settle().await == Noted::Moved {
+            return self.position().await;
+        }
         match cluster::topic_ids(self.subscription.member.client(), self.of.topics.clone()).await {
             // Positioning finds out what that means.
             Ok(ids) if ids != self.topic_ids => self.position().await,

@@ -76,6 +76,8 @@ pub async fn serve(
             health: health.clone(),
             metrics: metrics.clone(),
             max_parked,
+            // What a reactor does may touch the same rows whichever partition tells it to.
+            writers: 1,
             trace_messages,
         };
         let there = spawn(&mut tasks, context, &intake, &shell.applied, &surroundings, &meters, &shutdown);

@@ -1,7 +1,7 @@
 //! How fast a backlog of bookings is taken from Kafka into `view.booking`, beside COPY of as many rows into the same table.
 //!
-//! The read service is the real one with all its projections; only the topic of the bookings has a backlog, which the journal takes up
-//! too, as it always does. Each run has a copy of the same database. See [`intake`] for what is timed.
+//! The read service is the real one; only the topic of the bookings has a backlog. A process that fills all views takes it up twice,
+//! since the journal has a line for each event. Each run has a copy of the same database. See [`intake`] for what is timed.
 //!
 //! The floor is COPY FROM a file on the server, in the binary format, of rows that the read service has made of such a backlog, into
 //! `view.booking` of another copy: the same columns, constraints and indexes, as full. Its time is that of the statement.
@@ -14,7 +14,7 @@ use chrono::{TimeDelta, Utc};
 use super::{
     EVENTS, Scale,
     bookings::Bookings,
-    house::{Database, EMPTY, House},
+    house::{Database, EMPTY, House, Views},
     intake::{Backlog, intake},
     publisher::Publisher,
 };
@@ -41,7 +41,7 @@ pub(super) async fn prepare(house: &House, scale: Scale) -> Result<(Backlog, Row
     let backlog = Backlog { prefix, database: EMPTY.to_owned(), applied: 0, waiting: scale.events };
     let rows = Rows { file: house.file("bookings.copy").await?, count: scale.events };
     let database = house.copy(EMPTY).await?;
-    intake(house, &backlog, &database).await?;
+    intake(house, &backlog, &database, Views::Bookings).await?;
     let write = format!("COPY view.booking TO '{}' (FORMAT binary)", rows.file);
     let written = connect(&database.url).await?.execute(&write, &[]).await.context("cannot write the floor's rows")?;
     ensure!(written == rows.count, "{written} rows were made of {} events", rows.count);
@@ -49,7 +49,7 @@ pub(super) async fn prepare(house: &House, scale: Scale) -> Result<(Backlog, Row
     Ok((backlog, rows))
 }
 
-/// Into an empty table; and the same once more with events that the journal does not want.
+/// Into an empty table: by a process that fills no other view, and by one that fills all of them.
 pub(super) async fn into_empty(
     house: &House,
     backlog: &Backlog,
@@ -57,11 +57,8 @@ pub(super) async fn into_empty(
     scale: Scale,
     report: &mut Report,
 ) -> Result<()> {
-    let prefix = house.topics().await?;
-    let old = Bookings::made_since(Utc::now() - AGE);
-    publish(house, &prefix, (FIRST..FIRST + scale.events).map(|number| (old, number, 1)))?;
-    let old = Backlog { prefix, database: EMPTY.to_owned(), applied: 0, waiting: scale.events };
-    compare(house, &[("apply", backlog), ("apply_unjournalled", &old)], rows, scale, report).await
+    let ways = [("apply", Views::Bookings), ("apply_beside_all", Views::All)];
+    compare(house, backlog, &ways, rows, scale, report).await
 }
 
 /// Into a table that has rows: half of the events are new bookings, half are the next version of one that is there, at random.
@@ -74,7 +71,7 @@ pub(super) async fn into_full(house: &House, rows: &Rows, scale: Scale, report: 
     publish(house, &prefix, (0..scale.rows).map(|number| (old, number, 1)))?;
     let full = house.copy(EMPTY).await?;
     let filling = Backlog { prefix: prefix.clone(), database: EMPTY.to_owned(), applied: 0, waiting: scale.rows };
-    intake(house, &filling, &full).await?;
+    intake(house, &filling, &full, Views::Bookings).await?;
     connect(&full.url).await?.batch_execute("VACUUM ANALYZE").await.context("cannot tidy up the full view")?;
     let (new, changed) = (recent(), old.told_after(AGE - TimeDelta::hours(12)));
     publish(
@@ -86,31 +83,32 @@ pub(super) async fn into_full(house: &House, rows: &Rows, scale: Scale, report: 
         }),
     )?;
     let backlog = Backlog { prefix, database: full.name.clone(), applied: scale.rows, waiting: scale.events };
-    compare(house, &[("apply_large", &backlog)], rows, scale, report).await?;
+    compare(house, &backlog, &[("apply_large", Views::Bookings)], rows, scale, report).await?;
     house.remove(full).await
 }
 
-/// Lets the floor and the read service, on each of these backlogs, take turns.
+/// Lets the floor and the read service, in each of these ways, take turns.
 async fn compare(
     house: &House,
-    backlogs: &[(&str, &Backlog)],
+    backlog: &Backlog,
+    ways: &[(&str, Views)],
     rows: &Rows,
     scale: Scale,
     report: &mut Report,
 ) -> Result<()> {
-    let (mut ours, mut floors) = (vec![Vec::new(); backlogs.len()], Vec::new());
+    let (mut ours, mut floors) = (vec![Vec::new(); ways.len()], Vec::new());
     for _ in 0..scale.warm_up + scale.runs {
-        let database = house.copy(&backlogs[0].1.database).await?;
+        let database = house.copy(&backlog.database).await?;
         floors.push(floor(&database, rows).await?);
         house.remove(database).await?;
-        for ((_, backlog), ours) in backlogs.iter().zip(&mut ours) {
+        for ((_, views), ours) in ways.iter().zip(&mut ours) {
             let database = house.copy(&backlog.database).await?;
-            ours.push(intake(house, backlog, &database).await?);
+            ours.push(intake(house, backlog, &database, *views).await?);
             house.remove(database).await?;
         }
     }
     let skip = scale.warm_up as usize;
-    for ((name, _), ours) in backlogs.iter().zip(&ours) {
+    for ((name, _), ours) in ways.iter().zip(&ours) {
         report.add(name, EVENTS, &ours[skip..], &floors[skip..]);
     }
     Ok(())

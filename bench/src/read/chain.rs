@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use super::{
     EVENTS, Scale,
     apply::{self, FIRST, Rows},
-    house::{EMPTY, House},
+    house::{EMPTY, House, Views},
     intake::until_applied,
     outbox::Outbox,
 };
@@ -56,7 +56,7 @@ pub(super) async fn measure(
 async fn run(house: &House, outbox: &Outbox, slot: &str, events: u64) -> Result<f64> {
     let (prefix, database) = (house.topics().await?, house.copy(EMPTY).await?);
     let session = connect(&database.url).await?;
-    let service = house.read_service(&database, &prefix)?;
+    let service = house.read_service(&database, &prefix, Views::Bookings)?;
     until_ready(&service.address, &service.process).await;
     let relay = outbox.relay(house, slot, &prefix)?;
     let last = until_applied(&session, &prefix, events, &service).await?;

@@ -33,6 +33,24 @@ pub(super) struct Database {
     pub(super) url: String,
 }
 
+/// Which views a read service fills.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Views {
+    /// As it does unless told otherwise, the journal too.
+    All,
+    /// The bookings alone.
+    Bookings,
+}
+
+impl Views {
+    fn flags(self) -> &'static [&'static str] {
+        match self {
+            Self::All => &[],
+            Self::Bookings => &["--views", "booking"],
+        }
+    }
+}
+
 /// A running read service. Dropping it kills it.
 pub(super) struct ReadService {
     pub(super) process: Process,
@@ -94,11 +112,12 @@ impl House {
         Ok(format!("{}/{name}", row.get::<_, String>(0)))
     }
 
-    /// Starts the read service on a database; it need not be ready yet.
-    pub(super) fn read_service(&self, database: &Database, prefix: &str) -> Result<ReadService> {
+    /// Starts the read service on a database, with these views to fill; it need not be ready yet.
+    pub(super) fn read_service(&self, database: &Database, prefix: &str, views: Views) -> Result<ReadService> {
         let (address, bootstrap) = (services::free_address()?, self.kafka.bootstrap_servers());
         let args = ["serve", "--listen", &address, "--database-url", &database.url, "--topic-prefix", prefix];
-        let args = args.into_iter().chain(["--kafka-bootstrap-servers", &bootstrap]);
+        let args =
+            args.into_iter().chain(["--kafka-bootstrap-servers", &bootstrap]).chain(views.flags().iter().copied());
         let process = Process::spawn("read-service", args, &[("RUST_LOG", "warn")])?;
         Ok(ReadService { process, address })
     }

@@ -12,7 +12,7 @@ use contracts::direct_booking::BOOKING;
 use tokio::time::{Instant, sleep};
 use tokio_postgres::Client;
 
-use super::house::{Database, House, ReadService};
+use super::house::{Database, House, ReadService, Views};
 use crate::{effort::progress, process::cpu, services::connect};
 
 const LOOK: Duration = Duration::from_millis(10);
@@ -32,20 +32,18 @@ pub(super) struct Backlog {
 }
 
 /// Events a second.
-pub(super) async fn intake(house: &House, backlog: &Backlog, database: &Database) -> Result<f64> {
+pub(super) async fn intake(house: &House, backlog: &Backlog, database: &Database, views: Views) -> Result<f64> {
     let session = connect(&database.url).await?;
-    let service = house.read_service(database, &backlog.prefix)?;
+    let service = house.read_service(database, &backlog.prefix, views)?;
     let begun = session.query_one("SELECT clock_timestamp()", &[]).await?.get::<_, DateTime<Utc>>(0);
     let end = until_applied(&session, &backlog.prefix, backlog.applied + backlog.waiting, &service).await?;
     let used = Used::of(&session, &service).await?;
-    let journal = applied(&session, "journal", &backlog.prefix).await?.0;
     let first = "SELECT min(applied_at), count(*) FROM view.booking WHERE applied_at >= $1";
     let row = session.query_one(first, &[&begun]).await?;
     let (first, rows): (DateTime<Utc>, i64) = (row.get(0), row.get(1));
     ensure!(rows.unsigned_abs() == backlog.waiting, "{rows} rows of {} events", backlog.waiting);
     let rate = backlog.waiting as f64 / (end - first).as_seconds_f64();
-    let journal = journal.saturating_sub(backlog.applied);
-    progress(format_args!("read-service: {rate:.0}/s; {}; the journal has had {journal}", used.each(backlog.waiting)));
+    progress(format_args!("read-service, {views:?}: {rate:.0}/s; {}", used.each(backlog.waiting)));
     house.end(service).await?;
     Ok(rate)
 }
@@ -59,7 +57,7 @@ pub(super) async fn until_applied(
 ) -> Result<DateTime<Utc>> {
     let (mut seen, mut moved) = (0, Instant::now());
     loop {
-        let (applied, now) = applied(session, "booking", prefix).await?;
+        let (applied, now) = applied(session, prefix).await?;
         if applied >= wanted {
             return Ok(now);
         }
@@ -72,11 +70,11 @@ pub(super) async fn until_applied(
     }
 }
 
-/// How many bookings' events a projection has had, and PostgreSQL's time.
-async fn applied(session: &Client, handler: &str, prefix: &str) -> Result<(u64, DateTime<Utc>)> {
+/// How many events the bookings' projection has had, and PostgreSQL's time.
+async fn applied(session: &Client, prefix: &str) -> Result<(u64, DateTime<Utc>)> {
     let ask = "SELECT coalesce(sum(next_offset), 0)::bigint, clock_timestamp() FROM view.inbox_offset
-               WHERE handler = $1 AND topic = $2";
-    let row = session.query_one(ask, &[&handler, &format!("{prefix}{}", BOOKING.name)]).await?;
+               WHERE handler = 'booking' AND topic = $1";
+    let row = session.query_one(ask, &[&format!("{prefix}{}", BOOKING.name)]).await?;
     Ok((row.get::<_, i64>(0).unsigned_abs(), row.get(1)))
 }
 

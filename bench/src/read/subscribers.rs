@@ -53,7 +53,7 @@ pub(super) async fn measure(house: &House, scale: Scale, report: &mut Report) ->
     let (mut p99s, mut kib) = (Vec::new(), Vec::new());
     for _ in 0..scale.runs {
         let (prefix, database) = (house.topics().await?, house.copy(EMPTY).await?);
-        let service = house.read_service(&database, &prefix)?;
+        let service = house.read_service(&database, &prefix, Views::All)?;
         until_ready(&service.address, &service.process).await;
         let bookings = Followed { bookings: apply::recent(), count: scale.subscribers / FOLLOWERS };
         let topic = format!("{prefix}{}", BOOKING.name);

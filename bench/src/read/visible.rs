@@ -21,7 +21,7 @@ use tokio_postgres::Client;
 
 use super::{
     Scale,
-    house::{EMPTY, House},
+    house::{EMPTY, House, Views},
     outbox::Outbox,
 };
 use crate::{
@@ -57,7 +57,7 @@ pub(super) async fn measure(house: &House, outbox: &Outbox, scale: Scale, report
     let args = args.into_iter().chain(["--kafka-bootstrap-servers", &bootstrap]);
     let writing = Process::spawn("write-service", args, &[("RUST_LOG", "warn")])?;
     let relay = outbox.relay(house, outbox.name, &prefix)?;
-    let reading = house.read_service(&database, &prefix)?;
+    let reading = house.read_service(&database, &prefix, Views::All)?;
     until_ready(&write_address, &writing).await;
     until_ready(&reading.address, &reading.process).await;
 

@@ -106,6 +106,7 @@ impl Fixture {
             health: health.clone(),
             metrics: metrics.clone(),
             max_parked: self.max_parked,
+            writers: 2,
             trace_messages: true,
         };
         let running = tokio::spawn(inbox::run(handler, intake, applied.clone(), shutdown.clone()));

@@ -36,11 +36,9 @@ impl Statement {
 
     fn insert(table: &str, columns: &[Given]) -> Self {
         let names = columns.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
-        let arrays = (1..=columns.len()).map(|number| format!("${number}")).collect::<Vec<_>>().join(", ");
-        let sql = format!(
-            "INSERT INTO {table} AS held ({names}, applied_at) \
-             SELECT {names}, clock_timestamp() FROM unnest({arrays}) AS given ({names})"
-        );
+        // Not FROM unnest(…): that would keep all rows before it gives the first one.
+        let cells = (1..=columns.len()).map(|number| format!("unnest(${number})")).collect::<Vec<_>>().join(", ");
+        let sql = format!("INSERT INTO {table} AS held ({names}, applied_at) SELECT {cells}, clock_timestamp()");
         Self { sql, types: columns.iter().map(|(_, ty)| ty.clone()).collect() }
     }
 
@@ -73,7 +71,7 @@ mod tests {
         assert_eq!(
             Statement::upsert("view.guest_2", &columns).sql,
             "INSERT INTO view.guest_2 AS held (id, version, name, applied_at) \
-             SELECT id, version, name, clock_timestamp() FROM unnest($1, $2, $3) AS given (id, version, name) \
+             SELECT unnest($1), unnest($2), unnest($3), clock_timestamp() \
              ON CONFLICT (id) DO UPDATE SET version = excluded.version, name = excluded.name, \
              applied_at = excluded.applied_at WHERE held.version < excluded.version"
         );

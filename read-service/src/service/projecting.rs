@@ -11,8 +11,11 @@ use crate::{
     view::{self, View},
 };
 
-/// One for each projection, and one for what ends the journal.
-const CONNECTIONS: usize = View::ALL.len() + 2;
+/// A backlog makes PostgreSQL busier than a row's partition may matter: two connections take it faster than one.
+const WRITERS: usize = 2;
+
+/// One for each projection, one for what ends the journal, and some for those that are behind.
+const CONNECTIONS: usize = View::ALL.len() + 6;
 
 /// Starts it.
 pub(super) fn start(
@@ -30,6 +33,7 @@ pub(super) fn start(
         health: process.health.clone(),
         metrics: process.metrics.clone(),
         max_parked: settings.max_parked,
+        writers: WRITERS,
         trace_messages: settings.trace_messages,
     };
     if settings.views.contains(projection::JOURNAL) {
