@@ -22,7 +22,7 @@ use tokio::{
 use super::{
     Scale, apply,
     bookings::Bookings,
-    house::{EMPTY, House, ReadService},
+    house::{EMPTY, House, ReadService, Views},
     intake::until_applied,
     publisher::Publisher,
     websocket::Subscriber,
