@@ -12,7 +12,7 @@ use telemetry::backoff::Backoff;
 use tokio::time::Instant;
 
 use crate::{
-    Handler,
+    Handler, Reached,
     batch::Batch,
     consumer::{Rebalance, Sight, Subscription},
     intake::{End, Setting},
@@ -39,6 +39,10 @@ pub(crate) struct Session<'a, H: Handler> {
     /// Read, but not yet being written.
     ahead: Batch<H::Event>,
     trouble: Option<Trouble>,
+    /// Partitions whose end comes after what is in `ahead`; known only without a group, by their numbers alone.
+    ends_ahead: BTreeSet<i32>,
+    /// Partitions that are applied to their end, or were.
+    ended: BTreeSet<i32>,
     pub(crate) subscription: Subscription,
 }
 
@@ -79,13 +83,20 @@ impl<'a, H: Handler> Session<'a, H> {
             look_at: Instant::now(),
             ahead: Batch::default(),
             trouble: None,
+            ends_ahead: BTreeSet::new(),
+            ended: BTreeSet::new(),
             subscription,
         }
     }
 
     /// Reads and writes until the intake is to stop.
     pub(crate) async fn run(&mut self) -> Result<(), End> {
+        if self.of.alone.is_some() {
+            self.mine = self.of.topics.partitions();
+            self.position().await?;
+        }
         while !self.of.shutdown.is_cancelled() {
+            self.tell();
             match self.next().await {
                 Next::Stop => break,
                 Next::Rebalance(Rebalance::Assigned(partitions)) => {
@@ -122,6 +133,7 @@ impl<'a, H: Handler> Session<'a, H> {
     /// Writes what is there and reads on meanwhile.
     async fn write(&mut self) -> Result<(), End> {
         let batch = mem::take(&mut self.ahead);
+        let ends = mem::take(&mut self.ends_ahead);
         if batch.is_empty() {
             return Ok(());
         }
@@ -139,8 +151,12 @@ impl<'a, H: Handler> Session<'a, H> {
                 }
             }
         };
+        let committed = written == Written::Committed;
         match written {
-            Written::Committed => self.no_trouble(&Trouble::Refusal),
+            Written::Committed => {
+                self.ended.extend(ends);
+                self.no_trouble(&Trouble::Refusal);
+            }
             Written::Stopped => return Ok(()),
             Written::Full(partitions) => {
                 self.full.extend(partitions);
@@ -152,6 +168,8 @@ impl<'a, H: Handler> Session<'a, H> {
             }
         }
         match read {
+            // What comes before that end has been forgotten, and is read again.
+            Err(KafkaError::PartitionEOF(_)) if !committed => Ok(()),
             Ok(()) => Ok(()),
             Err(error) => self.heed(error).await,
         }
@@ -225,8 +243,19 @@ impl<'a, H: Handler> Session<'a, H> {
 
     fn forget(&mut self) {
         mem::take(&mut self.ahead).spans.given_up();
+        self.ends_ahead.clear();
         self.reader.go_on_from(BTreeMap::new());
         self.writer.go_on_from(BTreeMap::new());
+    }
+
+    /// Tells how far an intake without a group has come.
+    fn tell(&mut self) {
+        let Some(reached) = &self.of.alone else { return };
+        if self.ahead.is_empty() {
+            self.ended.append(&mut self.ends_ahead);
+        }
+        let to_the_end = !self.mine.is_empty() && self.ended.len() == self.mine.len();
+        reached.send_replace(Reached { ahead: Some(self.of.meters.lag()), to_the_end });
     }
 
     fn see(&mut self, sight: &Sight) {
@@ -244,8 +273,13 @@ impl<'a, H: Handler> Session<'a, H> {
 
     /// What the client reports beside messages.
     async fn heed(&mut self, error: KafkaError) -> Result<(), End> {
-        if let KafkaError::MessageConsumptionFatal(_) = error {
-            return Err(error.into());
+        match error {
+            KafkaError::MessageConsumptionFatal(_) => return Err(error.into()),
+            KafkaError::PartitionEOF(number) => {
+                self.ends_ahead.insert(number);
+                return Ok(());
+            }
+            _ => {}
         }
         match error.rdkafka_error_code() {
             // Positioning finds out whether the offset is really gone, and halts then.
