@@ -10,6 +10,7 @@
 //! cells       values as PostgreSQL receives them           refuses what PostgreSQL could not hold
 //! statement   rows into a table, a batch at a time         knows no document
 //! projector   message -> row -> statement
+//! anew        the same into the table of a rebuild
 //! ```
 
 use std::time::Duration;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use inbox::AnyHandler;
 
 mod account;
+mod anew;
 mod booking;
 mod cells;
 mod column;
@@ -32,6 +34,7 @@ mod statement;
 mod task;
 
 pub use account::ACCOUNT;
+pub use anew::{Anew, GENERATION, table};
 pub use booking::BOOKING;
 pub use cells::Row;
 pub use column::Column;
