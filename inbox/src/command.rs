@@ -228,6 +228,12 @@ async fn retry(
     for desk in desks {
         for place in places(desk, handler, aggregate).await? {
             let Some(of) = desk.handlers.iter().find(|handler| place.is_of(handler.as_ref())) else {
+                if desk.handlers.iter().any(|handler| handler.name() == place.handler) {
+                    let named = format!("{}.{} {}", place.handler, place.generation, place.aggregate);
+                    writeln!(out, "{named}: parked by a rebuild that has not ended: retry it after that")?;
+                    all_applied = false;
+                    continue;
+                }
                 writeln!(out, "{}: no such handler runs here any more; `inbox skip` drops its events", place.handler)?;
                 all_applied = false;
                 continue;

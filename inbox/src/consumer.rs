@@ -64,16 +64,17 @@ pub(crate) struct Member {
 pub(crate) type GroupConsumer = StreamConsumer<Callbacks>;
 
 impl Subscription {
-    /// Makes a client. It connects in the background and joins nothing yet.
+    /// Makes a client, which reports each end of a partition that it comes to, if so wished. It connects in the background
+    /// and joins nothing yet.
     ///
     /// # Errors
     /// When librdkafka refuses the settings.
-    pub(crate) fn connect(kafka: &Kafka, group: &str, topics: &Arc<Topics>) -> KafkaResult<Self> {
+    pub(crate) fn connect(kafka: &Kafka, group: &str, topics: &Arc<Topics>, tells_ends: bool) -> KafkaResult<Self> {
         // Bounded by the protocol: the next news wait for the answer to the last.
         let (tell, news) = mpsc::unbounded_channel();
         let (see, sights) = watch::channel(Sight::default());
         let callbacks = Callbacks { tell, see, topics: topics.clone() };
-        let consumer = Arc::new(config(kafka, group).create_with_context(callbacks)?);
+        let consumer = Arc::new(config(kafka, group, tells_ends).create_with_context(callbacks)?);
         Ok(Self { news: News(news), sights: Sights(sights), member: Member { consumer, topics: topics.clone() } })
     }
 }
@@ -148,7 +149,7 @@ impl Member {
     }
 }
 
-fn config(kafka: &Kafka, group: &str) -> ClientConfig {
+fn config(kafka: &Kafka, group: &str, tells_ends: bool) -> ClientConfig {
     let mut config = ClientConfig::new();
     config
         .set("bootstrap.servers", &kafka.bootstrap_servers)
@@ -177,7 +178,7 @@ fn config(kafka: &Kafka, group: &str) -> ClientConfig {
         .set("enable.auto.offset.store", "false")
         .set("auto.offset.reset", "error")
         .set("isolation.level", "read_committed")
-        .set("enable.partition.eof", "false")
+        .set("enable.partition.eof", if tells_ends { "true" } else { "false" })
         .set("allow.auto.create.topics", "false");
     config
 }

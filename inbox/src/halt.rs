@@ -66,6 +66,11 @@ pub enum Halt {
 }
 
 impl Halt {
+    /// Whether it is over once the effects have been filled anew, with offsets that fit.
+    pub fn is_mended_by_rebuilding(&self) -> bool {
+        matches!(self, Self::Cluster { .. } | Self::Topic { .. } | Self::OutOfRange { .. })
+    }
+
     /// The halt that the cluster's number of partitions means, if it does.
     pub(crate) fn of_partitions(topic: &Topic, found: i32) -> Option<Self> {
         (found != topic.partitions).then(|| Self::Partitions {

@@ -52,6 +52,12 @@ pub trait Handler: Send + Sync + 'static {
         Parking::Queue
     }
 
+    /// The command that fills its effects anew from the topics, where there is one. When its stored offsets do not fit the
+    /// topics, the intake names it and waits until it has been run.
+    fn rebuilt_by(&self) -> Option<String> {
+        None
+    }
+
     /// The topics that it reads.
     fn topics(&self) -> &'static [Topic];
 

@@ -1,16 +1,17 @@
 //! From the start of an intake to its end: what it needs is waited for, and a session in the group follows another as long
 //! as that makes sense.
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures::FutureExt;
 use rdkafka::error::KafkaError;
 use telemetry::{CancellationToken, backoff::Backoff};
+use tokio::sync::watch;
 
 use crate::{
-    Applied, Halt, Handler, Intake, cluster, consumer::Subscription, dead_letter::DeadLetters, metrics::Meters,
-    obstacle::Obstacle, offsets::Offsets, owner::Owner, parked::Parked, session::Session, span::Tracing,
-    status::Status, topics::Topics,
+    Applied, Halt, Handler, Intake, Reached, cluster, consumer::Subscription, dead_letter::DeadLetters,
+    metrics::Meters, obstacle::Obstacle, offsets::Offsets, owner::Owner, parked::Parked, session::Session,
+    span::Tracing, status::Status, topics::Topics,
 };
 
 /// Runs the handler until the token is cancelled. `applied` is told after each commit.
@@ -29,6 +30,17 @@ pub fn run<H: Handler>(
     applied: Applied,
     shutdown: CancellationToken,
 ) -> impl Future<Output = Result<(), Halt>> + Send {
+    start(handler, intake, applied, None, shutdown)
+}
+
+/// The same, or alone where there is somebody to tell how far it has come.
+pub(crate) fn start<H: Handler>(
+    handler: H,
+    intake: Intake,
+    applied: Applied,
+    alone: Option<watch::Sender<Reached>>,
+    shutdown: CancellationToken,
+) -> impl Future<Output = Result<(), Halt>> + Send {
     let owner = Owner::of(&handler);
     let group = format!("{}{}.{owner}", intake.kafka.topic_prefix, intake.service);
     let setting = Setting {
@@ -42,6 +54,7 @@ pub fn run<H: Handler>(
         handler,
         intake,
         applied,
+        alone,
         shutdown,
     };
     async move {
@@ -54,6 +67,9 @@ pub fn run<H: Handler>(
         }
     }
 }
+
+/// How often it is looked whether offsets that did not fit have been replaced.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// Why a session ends other than by shutdown.
 pub(crate) enum End {
@@ -80,6 +96,8 @@ pub(crate) struct Setting<H> {
     pub(crate) handler: H,
     pub(crate) intake: Intake,
     pub(crate) applied: Applied,
+    /// Told how far an intake without a group has come; none in a group.
+    pub(crate) alone: Option<watch::Sender<Reached>>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) topics: Arc<Topics>,
     pub(crate) offsets: Offsets,
@@ -97,7 +115,12 @@ impl<H: Handler> Setting<H> {
         let ended = loop {
             match self.session().await {
                 Ok(()) => break Ok(()),
-                Err(End::Halt(halt)) => break Err(halt),
+                Err(End::Halt(halt)) => {
+                    let mending = self.handler.rebuilt_by().filter(|_| halt.is_mended_by_rebuilding());
+                    let Some(command) = mending else { break Err(halt) };
+                    self.status.waits_for(&command, &halt);
+                    backoff = Backoff::new(LOOK, LOOK);
+                }
                 Err(End::Lost(reason)) => self.status.kafka(Some(reason)),
             }
             self.pause(&mut backoff).await;
@@ -111,8 +134,9 @@ impl<H: Handler> Setting<H> {
 
     /// From joining the group to leaving it.
     async fn session(&self) -> Result<(), End> {
-        let subscription = Subscription::connect(&self.intake.kafka, &self.tracing.group, &self.topics)
-            .map_err(|error| Halt::Settings(telemetry::kafka::reason(&error)))?;
+        let subscription =
+            Subscription::connect(&self.intake.kafka, &self.tracing.group, &self.topics, self.alone.is_some())
+                .map_err(|error| Halt::Settings(telemetry::kafka::reason(&error)))?;
         let client = subscription.member.client();
         let checked = self.overcome(|| cluster::check(client.clone(), self.topics.clone())).await;
         drop(client);
@@ -126,7 +150,9 @@ impl<H: Handler> Setting<H> {
     }
 
     async fn joined(&self, subscription: Subscription, cluster: Option<String>) -> Result<(), End> {
-        subscription.member.join()?;
+        if self.alone.is_none() {
+            subscription.member.join()?;
+        }
         let mut session = Session::new(self, subscription, cluster);
         let ended = session.run().await;
         leave(session.subscription).await;

@@ -75,6 +75,12 @@ impl<'a, H: Handler> Lanes<'a, H> {
         done.written
     }
 
+    /// Whether it is stored that everything before this offset is applied.
+    pub(crate) fn have_stored(&self, partition: Partition, offset: i64) -> bool {
+        let writer = self.lanes[self.lane_of(partition)].writer.as_ref();
+        writer.and_then(|writer| writer.stored(partition)).is_some_and(|stored| stored >= offset)
+    }
+
     /// Goes on from these offsets, which are stored, and forgets what was read. Nothing may be being written.
     pub(crate) fn go_on_from(&mut self, stored: &BTreeMap<Partition, i64>) {
         for number in 0..self.lanes.len() {

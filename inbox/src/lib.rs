@@ -14,12 +14,14 @@
 //! lanes      batches of different partitions, written side by side
 //! session    the loop: positions partitions, reads ahead while writing
 //! intake     one session after another, from start to stop or halt
+//! alone      the same without a group: how a rebuild reads
 //! ```
 //!
 //! Why an effect happens once: the offsets move by `UPDATE … WHERE next_offset = expected` in the effect's own
 //! transaction. Whoever holds a stale offset, because another instance was faster or because its own commit landed though
 //! the answer was lost, moves nothing, rolls back and reads its offsets again. Kafka's group only shares out the work.
 
+mod alone;
 mod any;
 mod applied;
 mod batch;
@@ -29,6 +31,7 @@ mod consumer;
 mod dead_letter;
 mod delivery;
 mod fault;
+mod generation;
 mod halt;
 mod handler;
 mod intake;
@@ -51,9 +54,11 @@ mod topic_ids;
 mod topics;
 mod writer;
 
+pub use alone::{Reached, run_alone};
 pub use any::AnyHandler;
 pub use applied::{Applied, Bell, Seen};
 pub use delivery::{Delivery, Undecodable};
+pub use generation::{Generation, Held};
 pub use halt::Halt;
 pub use handler::{Handler, Parking, Unapplied};
 pub use intake::run;

@@ -62,6 +62,11 @@ impl Meters {
         });
     }
 
+    /// How many messages are not applied yet, as far as is known.
+    pub(crate) fn lag(&self) -> u64 {
+        u64::try_from(self.lag.get()).unwrap_or_default()
+    }
+
     /// The partitions' ends as the client last saw them.
     pub(crate) fn ends(&self, ends: &[(Partition, i64)]) {
         self.update(|progress| {

@@ -39,6 +39,11 @@ impl<'a, H: Handler> Reader<'a, H> {
         self.next = next;
     }
 
+    /// The next offset of a partition of this instance.
+    pub(crate) fn next(&self, partition: Partition) -> Option<i64> {
+        self.next.get(&partition).copied()
+    }
+
     /// Waits for a message, then takes all that are there, as far as there is room for them. A message that was taken is in
     /// its batch, also when the wait is given up.
     ///

@@ -11,7 +11,7 @@ use telemetry::backoff::Backoff;
 use tokio::time::Instant;
 
 use crate::{
-    Handler,
+    Handler, Reached,
     cluster::{self, TopicIds},
     consumer::{Rebalance, Sight, Subscription},
     intake::{End, Setting},
@@ -42,6 +42,10 @@ pub(crate) struct Session<'a, H: Handler> {
     /// When it is looked next whether they may go on.
     look_at: Instant,
     trouble: Option<Trouble>,
+    /// Where partitions were seen to end; known only without a group.
+    ends: BTreeMap<Partition, i64>,
+    /// Partitions that are applied to their end, or were.
+    ended: BTreeSet<Partition>,
     pub(crate) subscription: Subscription,
 }
 
@@ -96,13 +100,20 @@ impl<'a, H: Handler> Session<'a, H> {
             full: BTreeSet::new(),
             look_at: Instant::now(),
             trouble: None,
+            ends: BTreeMap::new(),
+            ended: BTreeSet::new(),
             subscription,
         }
     }
 
     /// Reads and writes until the intake is to stop.
     pub(crate) async fn run(&mut self) -> Result<(), End> {
+        if self.of.alone.is_some() {
+            self.mine = self.of.topics.partitions();
+            self.position().await?;
+        }
         while !self.of.shutdown.is_cancelled() {
+            self.tell();
             self.lanes.start(&mut self.writing);
             match self.next().await {
                 Next::Stop => break,
@@ -244,8 +255,18 @@ impl<'a, H: Handler> Session<'a, H> {
     /// Forgets what was read, once nothing is being written any more.
     async fn forget(&mut self) {
         self.settle().await;
+        self.ends.clear();
         self.reader.go_on_from(BTreeMap::new());
         self.lanes.go_on_from(&BTreeMap::new());
+    }
+
+    /// Tells how far an intake without a group has come.
+    fn tell(&mut self) {
+        let Some(reached) = &self.of.alone else { return };
+        let applied = self.ends.extract_if(.., |of, end| self.lanes.have_stored(*of, *end));
+        self.ended.extend(applied.map(|(of, _)| of));
+        let to_the_end = !self.mine.is_empty() && self.ended.len() == self.mine.len();
+        reached.send_replace(Reached { ahead: Some(self.of.meters.lag()), to_the_end });
     }
 
     async fn see(&mut self, sight: &Sight) -> Result<(), End> {
@@ -277,8 +298,15 @@ impl<'a, H: Handler> Session<'a, H> {
 
     /// What the client reports beside messages.
     async fn heed(&mut self, error: KafkaError) -> Result<(), End> {
-        if let KafkaError::MessageConsumptionFatal(_) = error {
-            return Err(error.into());
+        match error {
+            KafkaError::MessageConsumptionFatal(_) => return Err(error.into()),
+            KafkaError::PartitionEOF(number) => {
+                // Alone, an intake reads one topic.
+                let partition = Partition { topic: 0, number };
+                self.ends.extend(self.reader.next(partition).map(|next| (partition, next)));
+                return Ok(());
+            }
+            _ => {}
         }
         match error.rdkafka_error_code() {
             // Positioning finds out whether the offset is really gone, and halts then.

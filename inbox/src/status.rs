@@ -56,6 +56,11 @@ impl Status {
         self.part.not_ready(halt.to_string());
     }
 
+    /// It stands still until this command has been run.
+    pub(crate) fn waits_for(&self, command: &str, halt: &Halt) {
+        self.part.not_ready(format!("{halt}: `{command}`"));
+    }
+
     /// It was told to stop.
     pub(crate) fn stopped(&self) {
         self.part.stopped();

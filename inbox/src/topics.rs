@@ -42,6 +42,12 @@ impl Topics {
         self.0.iter()
     }
 
+    /// Every partition that the contract fixes.
+    pub(crate) fn partitions(&self) -> Vec<Partition> {
+        let of = |(topic, found): (usize, &Topic)| (0..found.partitions).map(move |number| Partition { topic, number });
+        self.0.iter().enumerate().flat_map(of).collect()
+    }
+
     /// The topic of a partition.
     pub(crate) fn of(&self, partition: Partition) -> &Topic {
         &self.0[partition.topic]

@@ -83,6 +83,11 @@ impl<'a, H: Handler> Writer<'a, H> {
         self.stored = stored;
     }
 
+    /// The offset that is stored for a partition.
+    pub(crate) fn stored(&self, partition: Partition) -> Option<i64> {
+        self.stored.get(&partition).copied()
+    }
+
     /// Writes the batch, however long it takes.
     pub(crate) async fn write(&mut self, batch: &Batch<H::Event>) -> Written {
         let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(2));

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use read_service::{InboxArgs, ServeArgs};
+use read_service::{InboxArgs, RebuildArgs, RebuildSettings, ServeArgs};
 use telemetry::{
     database::Database,
     health::Health,
@@ -34,6 +34,8 @@ enum Command {
     Migrate(MigrateArgs),
     /// Shows what projections could not apply, and sees to it. Works while the service runs.
     Inbox(InboxArgs),
+    /// Fills views anew from Kafka, while they are served, and puts them in place of the old ones.
+    Rebuild(RebuildArgs),
     /// Fills the views from Kafka and serves them.
     Serve(ServeArgs),
 }
@@ -69,6 +71,13 @@ async fn main() -> ExitCode {
             Ok(database) => return inbox(&args, &database).await,
             Err(problems) => return settings::refuse(&problems),
         },
+        Command::Rebuild(args) => {
+            let logs = args.logs.clone();
+            match args.check() {
+                Ok(settings) => rebuild(&logs, settings).await,
+                Err(problems) => return settings::refuse(&problems),
+            }
+        }
         Command::Serve(args) => {
             let logs = args.logs.clone();
             match args.check() {
@@ -113,6 +122,13 @@ async fn inbox(args: &InboxArgs, database: &Database) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+async fn rebuild(logs: &LogArgs, settings: RebuildSettings) -> anyhow::Result<()> {
+    let _guard = logs::init("read-service", logs).map_err(anyhow::Error::from_boxed)?;
+    let shutdown = shutdown::on_signal()?;
+    let rebuilt = read_service::rebuild(settings, shutdown).await;
+    rebuilt.map_err(|(view, error)| anyhow::anyhow!("{}: {error}", view.table()))
 }
 
 async fn serve(logs: &LogArgs, settings: read_service::Settings, listen: std::net::SocketAddr) -> anyhow::Result<()> {

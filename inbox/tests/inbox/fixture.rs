@@ -94,21 +94,25 @@ impl Fixture {
         topics::produce_all(&self.kafka.bootstrap_servers, &self.kafka.topic(topic.name), records).await.unwrap();
     }
 
-    /// Starts an instance of this service.
-    pub(crate) fn start_as(&self, service: &str, handler: Recorder) -> Instance {
-        let (health, metrics, applied) = (Health::new(), Metrics::new(), Applied::new());
-        let shutdown = CancellationToken::new();
-        let intake = Intake {
+    /// What an intake of this service needs.
+    pub(crate) fn intake(&self, service: &str) -> Intake {
+        Intake {
             kafka: self.kafka.clone(),
             service: service.to_owned(),
             schema: SCHEMA.to_owned(),
             pool: Database::parse(&self.url).unwrap().pool().unwrap(),
-            health: health.clone(),
-            metrics: metrics.clone(),
+            health: Health::new(),
+            metrics: Metrics::new(),
             max_parked: self.max_parked,
             writers: 2,
             trace_messages: true,
-        };
+        }
+    }
+
+    /// Starts an instance of this service.
+    pub(crate) fn start_as(&self, service: &str, handler: Recorder) -> Instance {
+        let (intake, applied, shutdown) = (self.intake(service), Applied::new(), CancellationToken::new());
+        let (health, metrics) = (intake.health.clone(), intake.metrics.clone());
         let running = tokio::spawn(inbox::run(handler, intake, applied.clone(), shutdown.clone()));
         Instance { health, metrics, applied, shutdown, running }
     }

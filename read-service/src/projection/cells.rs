@@ -16,7 +16,7 @@ use crate::live::Change;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     /// The aggregate's version; of no meaning where a table keeps none.
-    pub(super) version: i64,
+    pub(crate) version: i64,
     cells: Vec<u8>,
     /// What those who follow it are told.
     pub(super) changes: Vec<Change>,
@@ -151,6 +151,19 @@ impl Row {
     /// The bytes of its id, by which rows are ordered as `COLLATE "C"` does.
     pub(super) fn id(&self) -> &[u8] {
         self.cells().next().map_or(&[], |cell| &cell[LENGTH..])
+    }
+
+    /// A row of texts, for tests that care for nothing else.
+    #[cfg(test)]
+    pub(crate) fn of_text(version: i64, texts: &[&str]) -> Self {
+        let mut cells = Cells::new();
+        texts.iter().for_each(|text| cells.text("text", text).unwrap_or_default());
+        cells.row(version)
+    }
+
+    /// All of its cells, in one piece.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.cells
     }
 
     /// Its cells, each with its length before it.

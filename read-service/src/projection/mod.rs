@@ -10,6 +10,7 @@
 //! cells       values as PostgreSQL receives them           refuses what PostgreSQL could not hold
 //! statement   rows into a table, a batch at a time         knows no document
 //! projector   message -> row -> statement
+//! anew        the same into the table of a rebuild
 //! ```
 
 use std::time::Duration;
@@ -19,6 +20,7 @@ use inbox::AnyHandler;
 use crate::view::View;
 
 mod account;
+mod anew;
 mod booking;
 mod cells;
 mod column;
@@ -34,6 +36,7 @@ mod statement;
 mod task;
 
 pub use account::ACCOUNT;
+pub use anew::{Anew, GENERATION, table};
 pub use booking::BOOKING;
 pub use cells::Row;
 pub use column::Column;

@@ -39,6 +39,55 @@ const EVERY_VIEWS: [Given; 4] = [
     ("changed_at", Type::TIMESTAMPTZ_ARRAY),
 ];
 
+impl<D> Projection<D> {
+    /// The columns that rows have cells for, in their order, as arrays.
+    pub(super) fn columns(&self) -> Vec<Given> {
+        let own = self.columns.iter().map(|column| (column.name, column.array_type()));
+        EVERY_VIEWS.into_iter().chain(own).collect()
+    }
+
+    /// What a message becomes; no document is a tombstone.
+    pub(super) fn row(
+        &self,
+        delivery: &Delivery,
+        version: AggregateVersion,
+        document: Option<&D>,
+    ) -> Result<Row, Undecodable> {
+        let mut cells = Cells::new();
+        cells.key("id", &delivery.envelope.subject)?;
+        cells.long("version", version.get())?;
+        cells.bool("erased", document.is_none())?;
+        cells.instant("changed_at", delivery.envelope.time)?;
+        for column in self.columns {
+            match document {
+                Some(document) => column.write(document, &mut cells)?,
+                None => cells.null(),
+            }
+        }
+        Ok(cells.row(version.get()))
+    }
+}
+
+impl<D: DeserializeOwned> Projection<D> {
+    /// The document must be about the aggregate and the version that the envelope names: the order of events is by the
+    /// envelope's key.
+    pub(super) fn read(&self, delivery: &Delivery) -> Result<(Option<D>, AggregateVersion), Undecodable> {
+        let envelope = &delivery.envelope;
+        let document: Option<D> = delivery.decode()?;
+        let version = match document.as_ref().map(self.identity) {
+            Some((id, _)) if id != envelope.subject => {
+                return Err(Undecodable(format!("the document is about {id:?}, the message about another")));
+            }
+            Some((_, version)) if envelope.sequence.is_some_and(|sequence| sequence != version) => {
+                return Err(Undecodable(format!("the document has version {version}, the message another")));
+            }
+            Some((_, version)) => version,
+            None => envelope.sequence.ok_or_else(|| Undecodable("a tombstone without a version".to_owned()))?,
+        };
+        Ok((document, version))
+    }
+}
+
 /// Fills a table by a projection.
 pub struct Projector<D: 'static> {
     of: &'static Projection<D>,
@@ -48,29 +97,7 @@ pub struct Projector<D: 'static> {
 impl<D> Projector<D> {
     /// Fills the projection's view.
     pub fn new(of: &'static Projection<D>) -> Self {
-        let own = of.columns.iter().map(|column| (column.name, column.array_type()));
-        let columns: Vec<_> = EVERY_VIEWS.into_iter().chain(own).collect();
-        Self { of, upsert: Statement::upsert(&format!("view.{}", of.view.table()), &columns) }
-    }
-
-    fn row(&self, delivery: &Delivery, version: AggregateVersion, document: Option<&D>) -> Result<Row, Undecodable> {
-        let mut cells = Cells::new();
-        cells.key("id", &delivery.envelope.subject)?;
-        cells.long("version", version.get())?;
-        cells.bool("erased", document.is_none())?;
-        cells.instant("changed_at", delivery.envelope.time)?;
-        for column in self.of.columns {
-            match document {
-                Some(document) => column.write(document, &mut cells)?,
-                None => cells.null(),
-            }
-        }
-        let change = |(kind, id): &Followed<D>| match document {
-            Some(document) => Change::One(*kind, id(document).to_owned()),
-            // What is gone no longer says what it belonged to.
-            None => Change::Any(*kind),
-        };
-        Ok(cells.row(version.get()).changing(self.of.followed_by.iter().map(change)))
+        Self { of, upsert: Statement::upsert(&format!("view.{}", of.view.table()), &of.columns()) }
     }
 }
 
@@ -90,22 +117,19 @@ impl<D: DeserializeOwned> Handler for Projector<D> {
         Parking::Replace
     }
 
-    /// The document must be about the aggregate and the version that the envelope names: the order of events is by the
-    /// envelope's key.
+    fn rebuilt_by(&self) -> Option<String> {
+        Some(format!("read-service rebuild {}", self.of.view.table()))
+    }
+
     fn decode(&self, delivery: &Delivery) -> Result<Option<Row>, Undecodable> {
-        let envelope = &delivery.envelope;
-        let document: Option<D> = delivery.decode()?;
-        let version = match document.as_ref().map(self.of.identity) {
-            Some((id, _)) if id != envelope.subject => {
-                return Err(Undecodable(format!("the document is about {id:?}, the message about another")));
-            }
-            Some((_, version)) if envelope.sequence.is_some_and(|sequence| sequence != version) => {
-                return Err(Undecodable(format!("the document has version {version}, the message another")));
-            }
-            Some((_, version)) => version,
-            None => envelope.sequence.ok_or_else(|| Undecodable("a tombstone without a version".to_owned()))?,
+        let (document, version) = self.of.read(delivery)?;
+        let change = |(kind, id): &Followed<D>| match &document {
+            Some(document) => Change::One(*kind, id(document).to_owned()),
+            // What is gone no longer says what it belonged to.
+            None => Change::Any(*kind),
         };
-        self.row(delivery, version, document.as_ref()).map(Some)
+        let row = self.of.row(delivery, version, document.as_ref())?;
+        Ok(Some(row.changing(self.of.followed_by.iter().map(change))))
     }
 
     async fn apply(&self, transaction: &Transaction<'_>, events: &[Row]) -> Result<(), Unapplied> {

@@ -12,15 +12,15 @@ use tokio::{net::TcpListener, task::JoinHandle};
 
 use crate::support::{SOON, Views, account, booking, cancelled, room_type, tombstone};
 
-struct Service {
-    url: String,
-    http: reqwest::Client,
+pub(crate) struct Service {
+    pub(crate) url: String,
+    pub(crate) http: reqwest::Client,
     stop: CancellationToken,
     running: JoinHandle<Result<(), read_service::Error>>,
 }
 
 impl Service {
-    async fn start(database: Database, prefix: &str) -> Self {
+    pub(crate) async fn start(database: Database, prefix: &str) -> Self {
         Self::start_with(Settings::new(database, kafka(prefix))).await
     }
 
@@ -32,7 +32,7 @@ impl Service {
         Self { url, http: reqwest::Client::new(), stop, running }
     }
 
-    async fn ready(&self) {
+    pub(crate) async fn ready(&self) {
         eventually("ready", SOON, async || {
             let response = self.http.get(format!("{}/readyz", self.url)).send().await.unwrap();
             if response.status().is_success() { Ok(Some(())) } else { Err(response.text().await.unwrap()) }
@@ -41,7 +41,7 @@ impl Service {
     }
 
     /// Asks once these are visible.
-    async fn ask(&self, query: &str, after: &[&Delivery]) -> Value {
+    pub(crate) async fn ask(&self, query: &str, after: &[&Delivery]) -> Value {
         let tokens: Vec<_> = after.iter().map(|delivery| token(delivery).to_string()).collect();
         let request = self.http.post(format!("{}/graphql", self.url)).header("Read-After", tokens.join(","));
         let answer: Value = request.json(&json!({"query": query})).send().await.unwrap().json().await.unwrap();
@@ -55,7 +55,7 @@ impl Service {
         report.json::<Value>().await.unwrap()["parts"].as_object().unwrap().keys().cloned().collect()
     }
 
-    async fn end(self) {
+    pub(crate) async fn end(self) {
         self.stop.cancel();
         tokio::time::timeout(SOON, self.running).await.expect("it ends in time").unwrap().unwrap();
     }
@@ -78,14 +78,14 @@ fn read() -> impl Iterator<Item = Topic> {
     View::ALL.iter().map(|view| *view.topic())
 }
 
-async fn create_topics(prefix: &str) {
+pub(crate) async fn create_topics(prefix: &str) {
     for topic in read() {
         let name = format!("{prefix}{}", topic.name);
         topics::create(&shared::kafka().bootstrap_servers, &name, topic.partitions, topic.config()).await.unwrap();
     }
 }
 
-async fn publish(prefix: &str, deliveries: &[Delivery]) {
+pub(crate) async fn publish(prefix: &str, deliveries: &[Delivery]) {
     for topic in read() {
         let of = |topic: Topic| deliveries.iter().filter(move |delivery| *delivery.topic == *topic.name);
         if of(topic).next().is_none() {

@@ -14,6 +14,7 @@ mod program;
 mod projections;
 mod queries;
 mod read_after;
+mod rebuild;
 mod reports;
 mod schema;
 mod subscriptions;

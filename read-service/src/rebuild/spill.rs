@@ -1,0 +1,120 @@
+//! From the topic to runs on disk: the handler of a rebuild's first stage. The intake sees to everything else, as it does for
+//! the view that serves: what cannot be read is set aside, and offsets move.
+//!
+//! Rows are in memory when their offsets have moved; so after a crash the runs say where reading goes on, unless the offsets
+//! lie before that. What is read twice changes nothing.
+
+use std::{io, mem, sync::Arc};
+
+use contracts::Topic;
+use deadpool_postgres::Transaction;
+use inbox::{Delivery, Handler, Parking, Unapplied, Undecodable};
+use tokio::{
+    sync::{Mutex, mpsc},
+    task::JoinHandle,
+};
+
+use super::{
+    arena::{Arena, Placed},
+    runs::Runs,
+};
+use crate::projection::Anew;
+
+/// One piece of memory is being filled, one waits, one is being sorted.
+const PIECES: usize = 3;
+
+/// Fills runs instead of a table.
+pub(super) struct Spill {
+    pub(super) of: Anew,
+    pub(super) filling: Arc<Filling>,
+}
+
+/// Rows that are not in a run yet.
+pub(super) struct Filling {
+    arena: Mutex<Arena>,
+    /// Whether this much is enough for a run.
+    enough: usize,
+    full: mpsc::Sender<Arena>,
+}
+
+/// What makes runs, on a thread of its own.
+pub(super) struct Spilling {
+    pub(super) filling: Arc<Filling>,
+    pub(super) writing: JoinHandle<io::Result<Runs>>,
+}
+
+impl Spilling {
+    /// Makes runs of what comes in, within so many bytes of memory.
+    pub(super) fn start(runs: Runs, memory: usize) -> Self {
+        let (full, mut arenas) = mpsc::channel::<Arena>(1);
+        let writing = tokio::task::spawn_blocking(move || {
+            let mut runs = runs;
+            while let Some(arena) = arenas.blocking_recv() {
+                runs.add(arena)?;
+            }
+            Ok(runs)
+        });
+        let enough = memory / PIECES;
+        let filling = Filling { arena: Mutex::new(Arena::with_room(enough)), enough, full };
+        Self { filling: Arc::new(filling), writing }
+    }
+
+    /// The runs, with all that has come in.
+    pub(super) async fn finish(self) -> io::Result<Runs> {
+        let rest = mem::take(&mut *self.filling.arena.lock().await);
+        if !rest.is_empty() {
+            // Who receives is gone when it has failed, and says so below.
+            let _ = self.filling.full.send(rest).await;
+        }
+        drop(self.filling);
+        self.writing.await.map_err(io::Error::other)?
+    }
+}
+
+impl Filling {
+    /// Waits while runs are made more slowly than rows come in.
+    async fn add(&self, rows: &[Placed]) -> Result<(), Unapplied> {
+        let mut arena = self.arena.lock().await;
+        for row in rows {
+            arena.push(row);
+        }
+        if arena.size() >= self.enough {
+            let gone = |_| Unapplied::Delayed("the runs cannot be written".to_owned());
+            // Nothing is lost when it is given up while it waits for room.
+            let room = self.full.reserve().await.map_err(gone)?;
+            room.send(mem::replace(&mut arena, Arena::with_room(self.enough)));
+        }
+        Ok(())
+    }
+}
+
+impl Handler for Spill {
+    type Event = Placed;
+
+    fn name(&self) -> &'static str {
+        Handler::name(&self.of)
+    }
+
+    fn generation(&self) -> i32 {
+        self.of.generation()
+    }
+
+    fn topics(&self) -> &'static [Topic] {
+        self.of.topics()
+    }
+
+    fn parking(&self) -> Parking {
+        self.of.parking()
+    }
+
+    fn decode(&self, delivery: &Delivery) -> Result<Option<Placed>, Undecodable> {
+        let row = self.of.read(delivery)?;
+        Ok(Some(Placed { row, partition: delivery.partition, offset: delivery.offset }))
+    }
+
+    /// A commit that is lost takes its offsets with it, and is read again.
+    async fn apply(&self, transaction: &Transaction<'_>, events: &[Placed]) -> Result<(), Unapplied> {
+        transaction.batch_execute("SET LOCAL synchronous_commit = off").await?;
+        self.filling.add(events).await
+    }
+}
