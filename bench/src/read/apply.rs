@@ -131,7 +131,7 @@ pub(super) fn recent() -> Bookings {
 }
 
 /// Publishes versions of bookings by their numbers.
-fn publish(house: &House, prefix: &str, told: impl Iterator<Item = (Bookings, u64, i64)>) -> Result<()> {
+pub(super) fn publish(house: &House, prefix: &str, told: impl Iterator<Item = (Bookings, u64, i64)>) -> Result<()> {
     let topic = format!("{prefix}{}", contracts::direct_booking::BOOKING.name);
     let publisher = Publisher::new(&house.kafka.bootstrap_servers(), &topic, "5")?;
     tokio::task::block_in_place(|| {

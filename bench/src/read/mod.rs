@@ -18,6 +18,7 @@ mod intake;
 mod outbox;
 mod peer;
 mod publisher;
+mod rebuild;
 mod queries;
 mod stage;
 mod subscribers;
@@ -55,6 +56,7 @@ enum Part {
     Queries,
     Apply,
     ApplyLarge,
+    Rebuild,
     Chain,
     CommitToVisible,
     Subscribers,
@@ -114,6 +116,9 @@ pub(crate) async fn run(args: &Args) -> Result<Report> {
                 peer::measure(peer, &house, scale, &mut report).await?;
             }
         }
+    }
+    if wanted(Part::Rebuild) {
+        rebuild::measure(&house, scale, &mut report).await?;
     }
     if wanted(Part::CommitToVisible) {
         visible::measure(&house, &Outbox::open(&house, "hotel").await?, scale, &mut report).await?;
