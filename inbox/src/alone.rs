@@ -18,18 +18,37 @@ pub struct Reached {
     pub to_the_end: bool,
 }
 
+/// Which of a topic's partitions an intake that works alone reads: several that divide them are as fast as there are cores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// Which share, from 0.
+    pub number: i32,
+    /// How many there are.
+    pub of: i32,
+}
+
+impl Share {
+    /// All of them.
+    pub const WHOLE: Self = Self { number: 0, of: 1 };
+
+    pub(crate) fn has(self, partition: i32) -> bool {
+        partition % self.of == self.number
+    }
+}
+
 /// Runs a handler, of one topic, until the token is cancelled, as [`crate::run`] does, but alone. `reached` is told after each
 /// commit.
 ///
-/// Nobody else may fill the same generation: partitions are not shared, and whoever is overtaken only begins again.
+/// Nobody else may fill the same share of the generation: whoever is overtaken only begins again.
 ///
 /// # Errors
 /// When going on would lose or repeat an effect.
 pub fn run_alone<H: Handler>(
     handler: H,
     intake: Intake,
+    share: Share,
     reached: watch::Sender<Reached>,
     shutdown: CancellationToken,
 ) -> impl Future<Output = Result<(), Halt>> + Send {
-    intake::start(handler, intake, Applied::new(), Some(reached), shutdown)
+    intake::start(handler, intake, Applied::new(), Some((share, reached)), shutdown)
 }

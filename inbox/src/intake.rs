@@ -9,7 +9,7 @@ use telemetry::{CancellationToken, backoff::Backoff};
 use tokio::sync::watch;
 
 use crate::{
-    Applied, Halt, Handler, Intake, Reached, cluster, consumer::Subscription, dead_letter::DeadLetters,
+    Applied, Halt, Handler, Intake, Reached, Share, cluster, consumer::Subscription, dead_letter::DeadLetters,
     metrics::Meters, obstacle::Obstacle, offsets::Offsets, owner::Owner, parked::Parked, session::Session,
     span::Tracing, status::Status, topics::Topics,
 };
@@ -38,7 +38,7 @@ pub(crate) fn start<H: Handler>(
     handler: H,
     intake: Intake,
     applied: Applied,
-    alone: Option<watch::Sender<Reached>>,
+    alone: Option<(Share, watch::Sender<Reached>)>,
     shutdown: CancellationToken,
 ) -> impl Future<Output = Result<(), Halt>> + Send {
     let owner = Owner::of(&handler);
@@ -96,8 +96,8 @@ pub(crate) struct Setting<H> {
     pub(crate) handler: H,
     pub(crate) intake: Intake,
     pub(crate) applied: Applied,
-    /// Told how far an intake without a group has come; none in a group.
-    pub(crate) alone: Option<watch::Sender<Reached>>,
+    /// Which share an intake without a group has, and who is told how far it has come; none in a group.
+    pub(crate) alone: Option<(Share, watch::Sender<Reached>)>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) topics: Arc<Topics>,
     pub(crate) offsets: Offsets,

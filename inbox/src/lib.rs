@@ -54,7 +54,7 @@ mod topic_ids;
 mod topics;
 mod writer;
 
-pub use alone::{Reached, run_alone};
+pub use alone::{Reached, Share, run_alone};
 pub use any::AnyHandler;
 pub use applied::{Applied, Bell, Seen};
 pub use delivery::{Delivery, Undecodable};

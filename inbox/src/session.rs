@@ -108,8 +108,9 @@ impl<'a, H: Handler> Session<'a, H> {
 
     /// Reads and writes until the intake is to stop.
     pub(crate) async fn run(&mut self) -> Result<(), End> {
-        if self.of.alone.is_some() {
-            self.mine = self.of.topics.partitions();
+        if let Some((share, _)) = &self.of.alone {
+            let all = self.of.topics.partitions().into_iter();
+            self.mine = all.filter(|partition| share.has(partition.number)).collect();
             self.position().await?;
         }
         while !self.of.shutdown.is_cancelled() {
@@ -262,10 +263,10 @@ impl<'a, H: Handler> Session<'a, H> {
 
     /// Tells how far an intake without a group has come.
     fn tell(&mut self) {
-        let Some(reached) = &self.of.alone else { return };
+        let Some((_, reached)) = &self.of.alone else { return };
         let applied = self.ends.extract_if(.., |of, end| self.lanes.have_stored(*of, *end));
         self.ended.extend(applied.map(|(of, _)| of));
-        let to_the_end = !self.mine.is_empty() && self.ended.len() == self.mine.len();
+        let to_the_end = self.ended.len() == self.mine.len();
         reached.send_replace(Reached { ahead: Some(self.of.meters.lag()), to_the_end });
     }
 

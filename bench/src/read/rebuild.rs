@@ -27,8 +27,9 @@ const VERSIONS: u64 = 2;
 pub(super) async fn measure(house: &House, scale: Scale, report: &mut Report) -> Result<()> {
     let (prefix, bookings) = (house.topics().await?, scale.events / VERSIONS);
     progress(format_args!("publishing {VERSIONS} versions of {bookings} bookings"));
-    let told = (1..=VERSIONS).flat_map(|version| (FIRST..FIRST + bookings).map(move |number| (number, version)));
-    publish(house, &prefix, told.map(|(number, version)| (recent(), number, version.cast_signed())))?;
+    let (of, numbers) = (recent(), FIRST..FIRST + bookings);
+    let told = (1..=VERSIONS).flat_map(|version| numbers.clone().map(move |number| (number, version)));
+    publish(house, &prefix, told.map(|(number, version)| (of, number, version.cast_signed())))?;
     let file = house.file("rebuilt.copy").await?;
     let (mut ours, mut floors, mut peaks) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..scale.warm_up.max(1) + scale.runs {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use inbox::{Reached, run_alone};
+use inbox::{Reached, Share, run_alone};
 use rdkafka::{
     ClientConfig,
     message::{Header, OwnedHeaders},
@@ -10,28 +10,35 @@ use rdkafka::{
 };
 use servers::unique_prefix;
 use telemetry::CancellationToken;
-use tokio::{sync::watch, time::timeout};
+use tokio::{sync::watch, task::JoinSet, time::timeout};
 
 use crate::fixture::{DEADLINE, FOUR, Fixture, Recorder, bootstrap, records};
 
 /// Given partitions that end with the markers of transactions, one of which was aborted, when the topic
-/// is read, then the end is told, and not before all is applied; and what comes later is applied too.
+/// is read in two shares, then the end is told, and not before all is applied; and what comes later is applied too.
 #[tokio::test(flavor = "multi_thread")]
 async fn it_tells_when_it_is_at_the_end() {
     let fixture = Fixture::new("alone", FOUR).await;
     fixture.produce(&FOUR[0], records(0, 3_000)).await;
     fixture.transaction(3_000, true).await;
     fixture.transaction(3_010, false).await;
-    let (tell, mut reached) = watch::channel(Reached::default());
     let stop = CancellationToken::new();
-    let running = tokio::spawn(run_alone(Recorder::of(FOUR), fixture.intake("service"), tell, stop.clone()));
-    let at_the_end = reached.wait_for(|reached| reached.to_the_end);
-    timeout(DEADLINE, at_the_end).await.expect("it comes to the end").unwrap();
+    let (mut running, mut reached) = (JoinSet::new(), Vec::new());
+    for number in 0..2 {
+        let (tell, told) = watch::channel(Reached::default());
+        let (intake, share) = (fixture.intake("service"), Share { number, of: 2 });
+        running.spawn(run_alone(Recorder::of(FOUR), intake, share, tell, stop.clone()));
+        reached.push(told);
+    }
+    for reached in &mut reached {
+        let at_the_end = reached.wait_for(|reached| reached.to_the_end);
+        timeout(DEADLINE, at_the_end).await.expect("it comes to the end").unwrap();
+    }
     assert_eq!(fixture.effects().await, 3_010);
     fixture.produce(&FOUR[0], records(3_020, 10)).await;
     fixture.await_effects(3_020).await;
     stop.cancel();
-    assert_eq!(running.await.unwrap(), Ok(()));
+    assert_eq!(running.join_all().await, [Ok(()), Ok(())]);
 }
 
 impl Fixture {

@@ -31,7 +31,7 @@ use std::{
 
 use contracts::Topic;
 use deadpool_postgres::{Object, Pool};
-use inbox::{Generation, Handler, Intake, Reached};
+use inbox::{Generation, Intake, Reached};
 use telemetry::{CancellationToken, backoff::Backoff, health::Health, metrics::Metrics};
 use tokio::time::Instant;
 
@@ -52,6 +52,8 @@ use crate::{
 pub use args::{RebuildArgs, RebuildSettings};
 pub use error::Error;
 
+/// Messages are read and their rows sorted by two intakes and a third thread: more would only wait for PostgreSQL's cores.
+const READERS: usize = 2;
 /// How often it is said why there is no swap yet.
 const SAY: Duration = Duration::from_secs(5);
 /// How long the lock is waited for: PostgreSQL may not have noticed yet that an earlier rebuild was killed.
@@ -170,7 +172,6 @@ impl<'a> Rebuild<'a> {
 
     /// Reads the topic to its end, into runs.
     async fn read(&mut self, table: u32) -> Result<Runs, Error> {
-        let of = Anew::of(self.view);
         let origin = Origin { table, topic: self.topic.clone() };
         for path in [&self.settings.directory, &self.directory] {
             directory::make(path).map_err(|reason| Error::Runs(std::io::Error::other(reason)))?;
@@ -186,7 +187,8 @@ impl<'a> Rebuild<'a> {
 
         self.progress.begin("reading its topic", "messages");
         let spilling = Spilling::start(runs, self.settings.memory);
-        let mut intake = self.fill(Spill { of, filling: spilling.filling.clone() });
+        let spill = |_| (Spill { of: Anew::of(self.view), filling: spilling.filling.clone() }, self.intake());
+        let mut intake = Running::start((0..READERS).map(spill).collect());
         let mut most = 0;
         let ended = loop {
             match intake.look(&self.shutdown).await {
@@ -245,7 +247,7 @@ impl<'a> Rebuild<'a> {
         let passed = Generation { number: swap::SERVING, ..self.generation() }.next(&self.client, &self.topic).await?;
         let of = Anew::of(self.view);
         let followed_by = of.followed_by.clone();
-        let mut intake = self.fill(of);
+        let mut intake = Running::start(vec![(of, self.intake())]);
         let stop = intake.stop.clone();
         let swap = Swap {
             view: self.view,
@@ -296,9 +298,9 @@ impl<'a> Rebuild<'a> {
         Ok(transaction.commit().await?)
     }
 
-    /// Runs the intake of the new generation by this handler.
-    fn fill<H: Handler>(&self, handler: H) -> Running {
-        let intake = Intake {
+    /// What the intake of the new generation needs.
+    fn intake(&self) -> Intake {
+        Intake {
             kafka: self.settings.kafka.clone(),
             service: "read-service".to_owned(),
             schema: SCHEMA.to_owned(),
@@ -308,8 +310,7 @@ impl<'a> Rebuild<'a> {
             max_parked: self.settings.max_parked,
             writers: 1,
             trace_messages: false,
-        };
-        Running::start(handler, intake)
+        }
     }
 }
 
