@@ -4,6 +4,7 @@
 
 mod access;
 mod hostile;
+mod instances;
 mod journal;
 mod kafka;
 mod nodes;
@@ -19,3 +20,4 @@ mod reports;
 mod schema;
 mod subscriptions;
 mod support;
+mod witness;
