@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod access;
+mod availability;
 mod database_crash;
 mod hostile;
 mod instances;
