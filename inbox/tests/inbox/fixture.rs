@@ -214,6 +214,15 @@ impl Instance {
         self.metrics.encode().lines().find_map(|found| found.strip_prefix(&line)?.parse().ok())
     }
 
+    /// Waits until a metric has this value.
+    pub(crate) async fn await_metric(&self, name: &str, value: f64) {
+        eventually(&format!("{name} is {value}"), DEADLINE, async || match self.metric(name) {
+            Some(found) if found == value => Ok(Some(())),
+            found => Err(format!("{found:?}")),
+        })
+        .await;
+    }
+
     /// Stops it and gives how it ended.
     pub(crate) async fn stop(mut self) -> Result<(), Halt> {
         self.shutdown.cancel();

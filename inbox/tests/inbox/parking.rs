@@ -55,6 +55,7 @@ async fn an_aggregates_later_events_queue_behind_a_poisoned_one_until_it_is_retr
     fixture.await_dead_letters_of("a", 3).await;
     fixture.await_effects(52).await;
     assert_eq!((fixture.numbers("a").await, fixture.numbers("b").await), (vec![1], vec![1]));
+    instance.await_metric("inbox_parked_aggregates", 1.0).await;
 
     let (done, list) = fixture.command(Recorder::of(ONE), &["list"]).await.unwrap();
     assert!(done && list.contains("SQLSTATE 23514") && list.contains("waits behind"), "{list}");
@@ -65,6 +66,8 @@ async fn an_aggregates_later_events_queue_behind_a_poisoned_one_until_it_is_retr
     let (done, said) = fixture.command(Recorder::of(ONE), &["retry", "--aggregate", "a"]).await.unwrap();
     assert!(done && said.contains("3 applied, 0 left"), "{said}");
     assert_eq!((fixture.numbers("a").await, fixture.parked().await), (vec![1, 13, 14, 15], 0));
+    // Though nothing comes that would be applied.
+    instance.await_metric("inbox_parked_aggregates", 0.0).await;
     fixture.produce(&ONE[0], vec![record("a", 16)]).await;
     fixture.await_effects(56).await;
     assert_eq!(instance.stop().await, Ok(()));

@@ -164,8 +164,14 @@ impl Server {
 
     /// How many SQL statements queries have cost so far.
     pub(crate) async fn statements(&self) -> u64 {
+        self.metric("view_statements_total").await
+    }
+
+    /// The value of a metric, all its labels together.
+    pub(crate) async fn metric(&self, name: &str) -> u64 {
         let metrics = self.get("/metrics").await.text().await.unwrap();
-        let counts = metrics.lines().filter(|line| line.starts_with("view_statements_total"));
+        let is_it = |line: &&str| line.split(['{', ' ']).next() == Some(name);
+        let counts = metrics.lines().filter(is_it);
         counts.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
     }
 }
