@@ -20,6 +20,7 @@ mod read_after;
 mod rebuild;
 mod reports;
 mod schema;
+mod subscribers;
 mod subscriptions;
 mod support;
 mod witness;
