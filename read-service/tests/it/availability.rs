@@ -126,8 +126,7 @@ async fn apply(clients: &mut [deadpool_postgres::Object; 2], arrival: &Arrival) 
         }
         let (one, other) = (decode(one), decode(other));
         let (one_open, other_open) = (first.transaction().await.unwrap(), second.transaction().await.unwrap());
-        let applied = tokio::join!(projector.apply(&one_open, &one), projector.apply(&other_open, &other));
-        (applied.0.unwrap(), applied.1.unwrap());
+        tokio::try_join!(projector.apply(&one_open, &one), projector.apply(&other_open, &other)).unwrap();
         let in_turn = if *turns.next().unwrap() { [one_open, other_open] } else { [other_open, one_open] };
         for transaction in in_turn {
             transaction.commit().await.unwrap();

@@ -17,7 +17,7 @@ async fn what_a_client_was_told_survives_a_crash_of_the_database() {
     let instances = [hotel.instance(), hotel.instance()];
     let mut changes = hotel.change();
     let mut witness = Witness::of(&instances);
-    for _ in 0..rounds(3) {
+    for _ in 0..rounds(2) {
         witness.is_told_more().await;
         changes.go_on(rand::random_range(1..12)).await;
         server.stop(Mode::Immediate).await.unwrap();
