@@ -28,9 +28,11 @@ test: setup-tests ## All tests, on a PostgreSQL and an Apache Kafka that are sta
 	cargo build --workspace --bins --locked
 	cargo run -q -p servers --locked -- run -- cargo test --workspace --locked
 
-soak: setup-tests ## The crash tests at length: every process is killed DEATHS=30 times under load, the relay alone 100 times; cards fail for a minute
+soak: setup-tests ## The crash tests at length: every process, and the views' database, is killed DEATHS=30 times under load, the relay alone 100 times; cards fail for a minute
 	cargo build --workspace --bins --locked
 	SOAK=$(or $(DEATHS),30) cargo run -q -p servers --locked -- run -- cargo test --workspace --locked --test end_to_end -- crash payments
+	SOAK=$(or $(DEATHS),30) cargo run -q -p servers --locked -- run -- cargo test --workspace --locked --test it -- \
+		instances:: database_crash::
 	SOAK=$(or $(DEATHS),100) cargo run -q -p servers --locked -- run -- cargo test --locked -p cdc-capture --test capture \
 		soak:: -- --nocapture
 

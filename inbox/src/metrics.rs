@@ -24,6 +24,7 @@ pub(crate) struct Meters {
     batches: Counter,
     dead_letters: Counter,
     lag: Gauge<i64, AtomicI64>,
+    parked: Gauge<i64, AtomicI64>,
     last_applied: Gauge<f64, AtomicU64>,
     progress: Mutex<BTreeMap<Partition, Progress>>,
 }
@@ -45,6 +46,11 @@ impl Meters {
             labelled.register("inbox_batches", "Transactions committed", meters.batches.clone());
             labelled.register("inbox_dead_letters", "Messages set aside", meters.dead_letters.clone());
             labelled.register("inbox_lag_messages", "Messages on the topics not applied yet", meters.lag.clone());
+            labelled.register(
+                "inbox_parked_aggregates",
+                "Aggregates of the handler with events set aside, whichever instance did that",
+                meters.parked.clone(),
+            );
             labelled.register_with_unit(
                 "inbox_last_applied_timestamp",
                 "When something was last applied",
@@ -94,6 +100,16 @@ impl Meters {
         });
     }
 
+    /// So many aggregates are parked, in each partition where there are any.
+    pub(crate) fn parked(&self, counts: &BTreeMap<Partition, usize>) {
+        self.parked.set(counts.values().sum::<usize>().try_into().unwrap_or(i64::MAX));
+    }
+
+    /// Whether any were, when it was last looked.
+    pub(crate) fn has_parked(&self) -> bool {
+        self.parked.get() > 0
+    }
+
     fn update(&self, change: impl FnOnce(&mut BTreeMap<Partition, Progress>)) {
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut progress);
@@ -120,12 +136,14 @@ mod tests {
         assert_eq!(meters.lag.get(), 3);
         meters.committed(&[(second, 7)].into(), 1, 0);
         assert_eq!(meters.lag.get(), 2, "an end that is behind is no negative lag");
+        meters.parked(&[(first, 2), (second, 1)].into());
         let text = metrics.encode();
         for line in [
             "inbox_events_applied_total{handler=\"accounts\"} 8",
             "inbox_batches_total{handler=\"accounts\"} 2",
             "inbox_dead_letters_total{handler=\"accounts\"} 1",
             "inbox_lag_messages{handler=\"accounts\"} 2",
+            "inbox_parked_aggregates{handler=\"accounts\"} 3",
             "inbox_last_applied_timestamp_seconds{handler=\"accounts\"} ",
         ] {
             assert!(text.contains(line), "{line} in\n{text}");

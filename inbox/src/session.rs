@@ -39,7 +39,7 @@ pub(crate) struct Session<'a, H: Handler> {
     mine: Vec<Partition>,
     /// Those of them that stand still, since too much of them is parked.
     full: BTreeSet<Partition>,
-    /// When it is looked next whether they may go on.
+    /// When it is looked next what is parked.
     look_at: Instant,
     trouble: Option<Trouble>,
     /// Where partitions were seen to end; known only without a group.
@@ -58,7 +58,7 @@ enum Trouble {
     Refusal,
 }
 
-/// How often it is looked whether a partition that stands still may go on.
+/// How often it is looked what is parked, while anything is: whether a partition that stands still may go on.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// How often it is looked whether the topics are still those that they were. The client reads on in a topic that was deleted and
@@ -78,7 +78,7 @@ enum Next<'a, H> {
     Stop,
     Rebalance(Rebalance),
     Sight(Sight),
-    /// Partitions that stand still may be able to go on.
+    /// What is parked may have become less, so that partitions which stand still can go on.
     Look,
     /// Something was read, or the client reports something.
     Read(Result<(), KafkaError>),
@@ -143,13 +143,14 @@ impl<'a, H: Handler> Session<'a, H> {
     async fn next(&mut self) -> Next<'a, H> {
         let Subscription { news, sights, member } = &mut self.subscription;
         let room = self.lanes.has_room();
+        let looks = !self.full.is_empty() || self.of.meters.has_parked();
         tokio::select! {
             biased;
             () = self.of.shutdown.cancelled() => Next::Stop,
             rebalance = news.next() => Next::Rebalance(rebalance),
             Some(done) = self.writing.next() => Next::Written(done),
             sight = sights.next() => Next::Sight(sight),
-            () = tokio::time::sleep_until(self.look_at), if !self.full.is_empty() => Next::Look,
+            () = tokio::time::sleep_until(self.look_at), if looks => Next::Look,
             read = self.reader.fill(member, &mut self.lanes), if room => Next::Read(read),
         }
     }
@@ -197,6 +198,7 @@ impl<'a, H: Handler> Session<'a, H> {
             client: self.subscription.member.client(),
         };
         let Some((positions, topic_ids)) = self.of.overcome(|| finder.find(&self.mine)).await? else { return Ok(()) };
+        count_parked(self.of).await;
         self.topic_ids = topic_ids;
         self.look_at_topics = Instant::now() + LOOK_AT_TOPICS;
         let goes_on = positions.iter().filter(|(of, _)| !self.full.contains(of));
@@ -213,22 +215,11 @@ impl<'a, H: Handler> Session<'a, H> {
     /// Goes on with the partitions of which enough has been retried or skipped.
     async fn look(&mut self) -> Result<(), End> {
         self.look_at = Instant::now() + LOOK;
-        let counts = async {
-            let client = self.of.intake.pool.get().await?;
-            Ok::<_, Obstacle>(self.of.parked.count(&client, &self.of.topics).await?)
-        };
-        match counts.await {
-            Ok(counts) => {
-                let before = self.full.len();
-                let limit = self.of.intake.max_parked;
-                self.full.retain(|partition| counts.get(partition).is_some_and(|count| *count >= limit));
-                if self.full.len() < before { self.position().await } else { Ok(()) }
-            }
-            Err(obstacle) => {
-                tracing::debug!(?obstacle, "looking whether partitions may go on");
-                Ok(())
-            }
-        }
+        let Some(counts) = count_parked(self.of).await else { return Ok(()) };
+        let before = self.full.len();
+        let limit = self.of.intake.max_parked;
+        self.full.retain(|partition| counts.get(partition).is_some_and(|count| *count >= limit));
+        if self.full.len() < before { self.position().await } else { Ok(()) }
     }
 
     /// Which partitions stand still, and what to do.
@@ -326,5 +317,23 @@ impl<'a, H: Handler> Session<'a, H> {
             }
         }
         Ok(())
+    }
+}
+
+/// How many aggregates of each partition are parked, if the database says so now.
+async fn count_parked<H>(of: &Setting<H>) -> Option<BTreeMap<Partition, usize>> {
+    let counts = async {
+        let client = of.intake.pool.get().await?;
+        Ok::<_, Obstacle>(of.parked.count(&client, &of.topics).await?)
+    };
+    match counts.await {
+        Ok(counts) => {
+            of.meters.parked(&counts);
+            Some(counts)
+        }
+        Err(obstacle) => {
+            tracing::debug!(?obstacle, "looking what is parked");
+            None
+        }
     }
 }

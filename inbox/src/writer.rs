@@ -169,7 +169,15 @@ impl<'a, H: Handler> Writer<'a, H> {
         if !passed.is_empty() {
             self.of.parked.pass(&transaction, topics, &passed).await?;
         }
+        // While nothing is parked, nothing is counted; when it has become nothing, the session finds out.
+        let counts = match advanced.parked || !sorting.letters().is_empty() {
+            true => Some(self.of.parked.count(&transaction, topics).await?),
+            false => None,
+        };
         transaction.commit().await?;
+        if let Some(counts) = counts {
+            self.of.meters.parked(&counts);
+        }
         self.of.dead_letters.log(topics, sorting.letters());
         self.of.meters.committed(&next, applied, sorting.letters().len());
         Ok(Tried::Committed(next))

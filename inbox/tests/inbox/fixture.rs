@@ -41,7 +41,7 @@ pub(crate) const ONE: &[Topic] = TWO_TOPICS.split_at(1).1;
 
 /// The place of one test.
 pub(crate) struct Fixture {
-    _database: TempDatabase,
+    database: TempDatabase,
     pub(crate) admin: Client,
     pub(crate) kafka: Kafka,
     pub(crate) role: String,
@@ -73,7 +73,7 @@ impl Fixture {
         admin.batch_execute(&tables).await.unwrap();
         inbox::migrate(&mut admin, SCHEMA, role).await.unwrap();
         let kafka = Kafka { topic_prefix: unique_prefix(purpose), ..Kafka::at(bootstrap()) };
-        Self { _database: database, admin, kafka, role: login.role, url: login.url, max_parked: 100 }
+        Self { database, admin, kafka, role: login.role, url: login.url, max_parked: 100 }
     }
 
     /// The same with these topics.
@@ -119,6 +119,11 @@ impl Fixture {
 
     pub(crate) fn start(&self, handler: Recorder) -> Instance {
         self.start_as("service", handler)
+    }
+
+    /// The database, as its owner.
+    pub(crate) fn admin_url(&self) -> String {
+        self.database.url()
     }
 
     /// A number that the database counts.
@@ -207,6 +212,15 @@ impl Instance {
     pub(crate) fn metric(&self, name: &str) -> Option<f64> {
         let line = format!("{name}{{handler=\"recorder\"}} ");
         self.metrics.encode().lines().find_map(|found| found.strip_prefix(&line)?.parse().ok())
+    }
+
+    /// Waits until a metric has this value.
+    pub(crate) async fn await_metric(&self, name: &str, value: f64) {
+        eventually(&format!("{name} is {value}"), DEADLINE, async || match self.metric(name) {
+            Some(found) if found == value => Ok(Some(())),
+            found => Err(format!("{found:?}")),
+        })
+        .await;
     }
 
     /// Stops it and gives how it ended.

@@ -1,13 +1,17 @@
 //! What queues behind an event that cannot be applied, what passes it, and how an operator sees to it.
 
+use std::sync::Arc;
+
 use clap::Parser;
 use inbox::{
     Parking,
     command::{self, Action, Desk},
 };
+use servers::eventually;
 use telemetry::database::Database;
+use tokio::sync::Semaphore;
 
-use crate::fixture::{Fixture, ONE, Recorder, SCHEMA, record, records};
+use crate::fixture::{DEADLINE, Fixture, ONE, Recorder, SCHEMA, connect, record, records};
 
 #[derive(Parser)]
 struct Line {
@@ -51,6 +55,7 @@ async fn an_aggregates_later_events_queue_behind_a_poisoned_one_until_it_is_retr
     fixture.await_dead_letters_of("a", 3).await;
     fixture.await_effects(52).await;
     assert_eq!((fixture.numbers("a").await, fixture.numbers("b").await), (vec![1], vec![1]));
+    instance.await_metric("inbox_parked_aggregates", 1.0).await;
 
     let (done, list) = fixture.command(Recorder::of(ONE), &["list"]).await.unwrap();
     assert!(done && list.contains("SQLSTATE 23514") && list.contains("waits behind"), "{list}");
@@ -61,6 +66,8 @@ async fn an_aggregates_later_events_queue_behind_a_poisoned_one_until_it_is_retr
     let (done, said) = fixture.command(Recorder::of(ONE), &["retry", "--aggregate", "a"]).await.unwrap();
     assert!(done && said.contains("3 applied, 0 left"), "{said}");
     assert_eq!((fixture.numbers("a").await, fixture.parked().await), (vec![1, 13, 14, 15], 0));
+    // Though nothing comes that would be applied.
+    instance.await_metric("inbox_parked_aggregates", 0.0).await;
     fixture.produce(&ONE[0], vec![record("a", 16)]).await;
     fixture.await_effects(56).await;
     assert_eq!(instance.stop().await, Ok(()));
@@ -116,41 +123,71 @@ async fn too_many_parked_aggregates_stop_the_partition_until_they_are_retried() 
     fixture.assert_once_and_in_order(4).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn retries_and_new_events_of_one_aggregate_do_not_overtake_each_other() {
-    let fixture = Fixture::new("overtake", ONE).await;
-    let instance = fixture.start(Recorder::of(ONE));
-    let mut produced = 0;
-    for round in 0..20_i64 {
-        // Never broken: there is one to drop in each round.
-        let add = r#"ALTER TABLE "the view".effect ADD CONSTRAINT poison CHECK (n <> 1000000) NOT VALID"#;
-        let numbers = [100 + 100 * round, 101 + 100 * round];
-        fixture.produce(&ONE[0], numbers.map(|n| record("a", n)).into()).await;
-        produced += 2;
-        if round == 0 {
-            fixture.await_effects(2).await;
-            fixture.admin.batch_execute(add).await.unwrap();
-        }
-        let poison = format!(
-            r#"ALTER TABLE "the view".effect DROP CONSTRAINT poison;
-               ALTER TABLE "the view".effect ADD CONSTRAINT poison CHECK (n <> {}) NOT VALID"#,
-            150 + 100 * round
-        );
-        fixture.admin.batch_execute(&poison).await.unwrap();
-        fixture.produce(&ONE[0], vec![record("a", 150 + 100 * round), record("a", 151 + 100 * round)]).await;
-        produced += 2;
-        fixture.await_dead_letters_of("a", 1).await;
-        let mend = r#"ALTER TABLE "the view".effect DROP CONSTRAINT poison;
-            ALTER TABLE "the view".effect ADD CONSTRAINT poison CHECK (n <> 1000000) NOT VALID"#;
-        fixture.admin.batch_execute(mend).await.unwrap();
-        let later: Vec<_> = (160..180).map(|n| record("a", n + 100 * round)).collect();
-        let (retried, ()) =
-            tokio::join!(fixture.command(Recorder::of(ONE), &["retry", "--all"]), fixture.produce(&ONE[0], later));
-        produced += 20;
-        assert!(retried.unwrap().0);
-        fixture.await_effects(produced).await;
-        assert_eq!(fixture.parked().await, 0, "nothing stays behind the retry");
+impl Fixture {
+    /// Waits until so many of the service's transactions stand behind a lock.
+    async fn await_waiting(&self, transactions: i64) {
+        let sql = "SELECT count(*) FROM pg_stat_activity WHERE usename = $1 AND wait_event_type = 'Lock'";
+        eventually(&format!("{transactions} transactions wait"), DEADLINE, async || {
+            let found = self.number(sql, &[&self.role]).await;
+            if found == transactions { Ok(Some(())) } else { Err(format!("{found} wait")) }
+        })
+        .await;
     }
+}
+
+/// Given a retry that has applied parked events and has not committed yet, when the next event of their aggregate comes, then that
+/// waits, and finds nothing any more to queue behind.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_comes_during_a_retry_is_applied_after_it() {
+    let fixture = Fixture::new("behind retry", ONE).await;
+    fixture.produce(&ONE[0], vec![record("a", 13), record("a", 14)]).await;
+    let instance = fixture.start(Recorder::of(ONE));
+    fixture.await_dead_letters_of("a", 2).await;
+    fixture.admin.batch_execute(ALLOW_13).await.unwrap();
+
+    let permits = Arc::new(Semaphore::new(0));
+    let (gated, mut entered) = Recorder::gated(ONE, &permits);
+    let meanwhile = async {
+        entered.wait_for(|count| *count == 1).await.unwrap();
+        fixture.produce(&ONE[0], vec![record("a", 15)]).await;
+        fixture.await_waiting(1).await;
+        assert_eq!(fixture.effects().await, 0, "neither has committed");
+        permits.add_permits(2);
+    };
+    let (retried, ()) = tokio::join!(fixture.command(gated, &["retry", "--all"]), meanwhile);
+    let (done, said) = retried.unwrap();
+    assert!(done && said.contains("2 applied, 0 left"), "{said}");
+    fixture.await_effects(3).await;
+    assert_eq!((fixture.numbers("a").await, fixture.parked().await), (vec![13, 14, 15], 0));
     assert_eq!(instance.stop().await, Ok(()));
-    fixture.assert_once_and_in_order(produced).await;
+    fixture.assert_once_and_in_order(3).await;
+}
+
+/// Given an event that is about to queue behind parked ones, when these are retried, then the retry waits, and applies it too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_that_comes_while_an_event_is_parked_applies_that_too() {
+    let fixture = Fixture::new("behind parking", ONE).await;
+    fixture.produce(&ONE[0], vec![record("a", 13), record("a", 14)]).await;
+    let instance = fixture.start(Recorder::of(ONE));
+    fixture.await_dead_letters_of("a", 2).await;
+    fixture.admin.batch_execute(ALLOW_13).await.unwrap();
+
+    // Whoever sets something aside waits for this, with the lock of what is parked in its hands.
+    let mut owner = connect(&fixture.admin_url()).await;
+    let gate = owner.transaction().await.unwrap();
+    gate.batch_execute(r#"LOCK TABLE "the view".inbox_dead_letter IN SHARE MODE"#).await.unwrap();
+    fixture.produce(&ONE[0], vec![record("a", 15)]).await;
+    fixture.await_waiting(1).await;
+    let meanwhile = async {
+        fixture.await_waiting(2).await;
+        gate.rollback().await.unwrap();
+    };
+    let (retried, ()) = tokio::join!(fixture.command(Recorder::of(ONE), &["retry", "--all"]), meanwhile);
+    let (done, said) = retried.unwrap();
+    assert!(done && said.contains("3 applied, 0 left"), "{said}");
+    assert_eq!((fixture.numbers("a").await, fixture.parked().await), (vec![13, 14, 15], 0));
+    fixture.produce(&ONE[0], vec![record("a", 16)]).await;
+    fixture.await_effects(4).await;
+    assert_eq!(instance.stop().await, Ok(()));
+    fixture.assert_once_and_in_order(4).await;
 }

@@ -16,6 +16,7 @@ use super::{
     change::Notification,
     feed::{Feed, Look},
     log::Subscription,
+    metrics::Meters,
 };
 use crate::graphql::{Code, Error};
 
@@ -43,13 +44,16 @@ pub struct Hub {
 }
 
 /// The hub itself, to be run.
-pub struct Running(mpsc::Receiver<Message>);
+pub struct Running {
+    messages: mpsc::Receiver<Message>,
+    meters: Meters,
+}
 
 impl Hub {
     /// A hub, and what has to run so that it does something.
-    pub fn new() -> (Self, Running) {
+    pub fn new(meters: Meters) -> (Self, Running) {
         let (messages, received) = mpsc::channel(WAITING);
-        (Self { messages }, Running(received))
+        (Self { messages }, Running { messages: received, meters })
     }
 
     /// Follows something.
@@ -96,11 +100,12 @@ impl Running {
                             tasks.spawn(feed.run(Arc::clone(&places)));
                         } else {
                             feeds.remove(&feed);
+                            self.meters.feeds(feeds.by_key.len());
                         }
                     }
                     continue;
                 }
-                message = self.0.recv() => message,
+                message = self.messages.recv() => message,
             };
             match message {
                 None => return,
@@ -111,6 +116,7 @@ impl Running {
                         }
                         subscription
                     });
+                    self.meters.feeds(feeds.by_key.len());
                     let _ = reply.send(subscribed);
                 }
                 Some(Message::Changed(notification)) => feeds.changed(notification),

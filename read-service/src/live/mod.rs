@@ -16,6 +16,7 @@ mod feed;
 mod hub;
 mod listener;
 mod log;
+mod metrics;
 
 use std::{sync::Arc, time::Duration};
 
@@ -29,6 +30,7 @@ pub(crate) use feed::Watched;
 pub use hub::Hub;
 pub use listener::Listener;
 pub use log::{Subscription, Told};
+pub use metrics::Meters;
 
 /// What subscribers may take.
 #[derive(Clone, Debug)]
@@ -66,18 +68,26 @@ pub struct Subscribers {
     /// Those that are there.
     pub tasks: TaskTracker,
     places: Arc<Semaphore>,
+    meters: Meters,
+}
+
+/// A connection's place.
+pub(crate) struct Place {
+    _permit: OwnedSemaphorePermit,
+    _open: metrics::Open,
 }
 
 impl Subscribers {
     /// Nobody yet.
-    pub fn new(hub: Hub, options: Options, shutdown: CancellationToken) -> Self {
+    pub fn new(hub: Hub, options: Options, meters: Meters, shutdown: CancellationToken) -> Self {
         let places = Arc::new(Semaphore::new(options.connections));
-        Self { hub, options: Arc::new(options), shutdown, tasks: TaskTracker::new(), places }
+        Self { hub, options: Arc::new(options), shutdown, tasks: TaskTracker::new(), places, meters }
     }
 
     /// A place for one more connection, if there is one.
-    pub(crate) fn place(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.places).try_acquire_owned().ok()
+    pub(crate) fn place(&self) -> Option<Place> {
+        let permit = Arc::clone(&self.places).try_acquire_owned().ok()?;
+        Some(Place { _permit: permit, _open: self.meters.connection() })
     }
 
     /// Waits until they are gone, once they have been sent away.

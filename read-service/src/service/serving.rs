@@ -41,8 +41,9 @@ impl Serving {
         let limit = settings.read_after_timeout + settings.connections.statement_timeout + OPERATION_SLACK;
         let executor = Executor::new(connections.clone(), freshness, limit, metrics).map_err(Error::Schema)?;
         let auth = settings.auth.map(Auth::new).transpose().map_err(Error::Auth)?.map(Arc::new);
-        let (hub, running_hub) = Hub::new();
-        let subscribers = Subscribers::new(hub.clone(), settings.subscribers, shutdown.clone());
+        let meters = live::Meters::register(metrics);
+        let (hub, running_hub) = Hub::new(meters.clone());
+        let subscribers = Subscribers::new(hub.clone(), settings.subscribers, meters, shutdown.clone());
 
         let drained = CancellationToken::new();
         tasks.spawn(connections.run(health.part("postgres"), drained.clone()));

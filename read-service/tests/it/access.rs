@@ -7,7 +7,7 @@ use servers::IssuerKey;
 
 use crate::support::{Server, account, booking, code};
 
-async fn guarded(key: &IssuerKey, folder: &std::path::Path) -> Server {
+pub(crate) async fn guarded(key: &IssuerKey, folder: &std::path::Path) -> Server {
     let file = folder.join("keys.json");
     std::fs::write(&file, json!({"keys": [key.public()]}).to_string()).unwrap();
     let auth = AuthSettings {
@@ -20,7 +20,7 @@ async fn guarded(key: &IssuerKey, folder: &std::path::Path) -> Server {
     server
 }
 
-fn token(key: &IssuerKey, scope: &str, expires_in: i64) -> String {
+pub(crate) fn token(key: &IssuerKey, scope: &str, expires_in: i64) -> String {
     let now = chrono::Utc::now().timestamp();
     let claims =
         json!({"sub": "desk", "scope": scope, "iss": "https://id.example", "aud": "hotel", "exp": now + expires_in});

@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod access;
+mod availability;
+mod database_crash;
 mod hostile;
+mod instances;
 mod journal;
 mod kafka;
 mod nodes;
@@ -17,5 +20,7 @@ mod read_after;
 mod rebuild;
 mod reports;
 mod schema;
+mod subscribers;
 mod subscriptions;
 mod support;
+mod witness;

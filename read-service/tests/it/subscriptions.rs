@@ -1,6 +1,6 @@
 //! Subscriptions: what has changed is told from the moment of its commit, whoever applied it and however it is carried.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use contracts::payments;
 use futures::{SinkExt, StreamExt};
@@ -19,18 +19,18 @@ use tokio_tungstenite::{
 use crate::support::{SOON, Server, Views, booking, cancelled, payment, room_type, tombstone};
 
 /// A client of the protocol graphql-transport-ws.
-struct Client {
-    socket: WebSocketStream<TcpStream>,
+pub(crate) struct Client {
+    pub(crate) socket: WebSocketStream<TcpStream>,
 }
 
 impl Client {
-    async fn open(server: &Server) -> Self {
-        Self::open_on(TcpSocket::new_v4().unwrap(), server, Some("graphql-transport-ws")).await
+    pub(crate) async fn open(server: &Server) -> Self {
+        Self::open_on(TcpSocket::new_v4().unwrap(), server.address, Some("graphql-transport-ws")).await
     }
 
-    async fn open_on(socket: TcpSocket, server: &Server, protocol: Option<&'static str>) -> Self {
-        let stream = socket.connect(server.address).await.unwrap();
-        let mut request = format!("ws://{}/graphql", server.address).into_client_request().unwrap();
+    pub(crate) async fn open_on(socket: TcpSocket, address: SocketAddr, protocol: Option<&'static str>) -> Self {
+        let stream = socket.connect(address).await.unwrap();
+        let mut request = format!("ws://{address}/graphql").into_client_request().unwrap();
         if let Some(protocol) = protocol {
             request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static(protocol));
         }
@@ -38,26 +38,26 @@ impl Client {
     }
 
     /// One that the server has acknowledged.
-    async fn connect(server: &Server) -> Self {
+    pub(crate) async fn connect(server: &Server) -> Self {
         let mut client = Self::open(server).await;
         client.initialise().await;
         client
     }
 
-    async fn initialise(&mut self) {
+    pub(crate) async fn initialise(&mut self) {
         self.say(json!({"type": "connection_init"})).await;
         assert_eq!(self.hear().await, json!({"type": "connection_ack"}));
     }
 
-    async fn say(&mut self, message: Value) {
+    pub(crate) async fn say(&mut self, message: Value) {
         self.socket.send(Message::Text(message.to_string().into())).await.unwrap();
     }
 
-    async fn subscribe(&mut self, id: &str, query: &str) {
+    pub(crate) async fn subscribe(&mut self, id: &str, query: &str) {
         self.say(json!({"id": id, "type": "subscribe", "payload": {"query": query}})).await;
     }
 
-    async fn receive(&mut self) -> Message {
+    pub(crate) async fn receive(&mut self) -> Message {
         loop {
             match timeout(SOON, self.socket.next()).await.expect("it comes in time").expect("open").unwrap() {
                 Message::Ping(_) => {}
@@ -67,7 +67,7 @@ impl Client {
     }
 
     /// What the server says next.
-    async fn hear(&mut self) -> Value {
+    pub(crate) async fn hear(&mut self) -> Value {
         match self.receive().await {
             Message::Text(text) => serde_json::from_str(&text).unwrap(),
             other => panic!("{other:?}"),
@@ -75,7 +75,7 @@ impl Client {
     }
 
     /// The data that comes next, of the operation with this id.
-    async fn next(&mut self, id: &str) -> Value {
+    pub(crate) async fn next(&mut self, id: &str) -> Value {
         let mut message = self.hear().await;
         assert_eq!((&message["id"], &message["type"]), (&json!(id), &json!("next")), "{message}");
         message["payload"]["data"].take()
@@ -89,20 +89,25 @@ impl Client {
 
     /// The code with which the server closes.
     async fn closed(&mut self) -> u16 {
+        self.sent_away().await.0
+    }
+
+    /// The code and the reason with which the server closes.
+    pub(crate) async fn sent_away(&mut self) -> (u16, String) {
         match self.receive().await {
-            Message::Close(Some(frame)) => frame.code.into(),
+            Message::Close(Some(frame)) => (frame.code.into(), frame.reason.to_string()),
             other => panic!("{other:?}"),
         }
     }
 }
 
-const FOLLOW: &str = r#"subscription { booking(id: "7") { version status } }"#;
+pub(crate) const FOLLOW: &str = r#"subscription { booking(id: "7") { version status } }"#;
 
-fn version(number: i64) -> Value {
+pub(crate) fn version(number: i64) -> Value {
     json!({"booking": {"version": number, "status": "CONFIRMED"}})
 }
 
-async fn change(views: &Views, number: i64) {
+pub(crate) async fn change(views: &Views, number: i64) {
     views.fill(&[booking("7", number, "2026-03-01", &json!({}))]).await;
 }
 
@@ -158,6 +163,9 @@ async fn many_are_told_by_one_statement_in_each_instance() {
             clients.push(client);
         }
     }
+    for server in [&first, &second] {
+        assert_eq!((server.metric("subscribers").await, server.metric("subscription_feeds").await), (20, 1));
+    }
     let before = (first.statements().await, second.statements().await);
     for number in 2..=11 {
         change(&first.views, number).await;
@@ -167,6 +175,11 @@ async fn many_are_told_by_one_statement_in_each_instance() {
     }
     let after = (first.statements().await, second.statements().await);
     assert_eq!((after.0 - before.0, after.1 - before.1), (10, 10));
+    drop(clients);
+    eventually("nobody is there any more", SOON, async || {
+        (first.metric("subscribers").await, first.metric("subscription_feeds").await) == (0, 0)
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -247,7 +260,7 @@ async fn who_does_not_keep_to_the_protocol_is_sent_away_with_its_code() {
     let options = live::Options { init_timeout: Duration::from_millis(300), ..live::Options::default() };
     let server = Server::start_for(Views::create("live codes").await, options).await;
     assert_eq!(Client::open(&server).await.closed().await, 4408, "no connection_init");
-    let mut other = Client::open_on(TcpSocket::new_v4().unwrap(), &server, None).await;
+    let mut other = Client::open_on(TcpSocket::new_v4().unwrap(), server.address, None).await;
     assert_eq!(other.closed().await, 4406, "no subprotocol");
     let mut early = Client::open(&server).await;
     early.subscribe("a", FOLLOW).await;
@@ -309,7 +322,7 @@ async fn who_is_too_slow_is_left() {
     let server = Server::start_for(Views::create("live slow").await, options).await;
     let small = TcpSocket::new_v4().unwrap();
     small.set_recv_buffer_size(4096).unwrap();
-    let mut slow = Client::open_on(small, &server, Some("graphql-transport-ws")).await;
+    let mut slow = Client::open_on(small, server.address, Some("graphql-transport-ws")).await;
     slow.initialise().await;
     let fields: Vec<_> = (0..1_500).map(|number| format!("a{number}: version")).collect();
     let large = format!("subscription {{ booking(id: \"7\") {{ {} }} }}", fields.join(" "));
@@ -340,7 +353,7 @@ async fn at_the_end_subscribers_are_told_so() {
 }
 
 /// The next event of a stream, as its name and data.
-async fn event(response: &mut reqwest::Response, text: &mut String) -> (String, String) {
+pub(crate) async fn event(response: &mut reqwest::Response, text: &mut String) -> (String, String) {
     loop {
         if let Some((event, rest)) = text.split_once("\n\n").map(|(event, rest)| (event.to_owned(), rest.to_owned())) {
             *text = rest;

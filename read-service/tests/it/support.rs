@@ -30,7 +30,15 @@ pub(crate) struct Views {
 
 impl Views {
     pub(crate) async fn create(purpose: &str) -> Self {
-        let database = TempDatabase::create(purpose).await;
+        Self::made_of(TempDatabase::create(purpose).await).await
+    }
+
+    /// The same on a server of the test's own, by its superuser's URL.
+    pub(crate) async fn create_on(admin_url: &str, purpose: &str) -> Self {
+        Self::made_of(TempDatabase::create_on(admin_url, purpose).await.unwrap()).await
+    }
+
+    async fn made_of(database: TempDatabase) -> Self {
         read_service::migrate(&Database::parse(&database.url()).unwrap()).await.unwrap();
         let login = database.create_login("reader", &format!("NOINHERIT IN ROLE {ROLE}")).await.unwrap();
         Self { database: Arc::new(database), service_url: login.url }
@@ -156,8 +164,14 @@ impl Server {
 
     /// How many SQL statements queries have cost so far.
     pub(crate) async fn statements(&self) -> u64 {
+        self.metric("view_statements_total").await
+    }
+
+    /// The value of a metric, all its labels together.
+    pub(crate) async fn metric(&self, name: &str) -> u64 {
         let metrics = self.get("/metrics").await.text().await.unwrap();
-        let counts = metrics.lines().filter(|line| line.starts_with("view_statements_total"));
+        let is_it = |line: &&str| line.split(['{', ' ']).next() == Some(name);
+        let counts = metrics.lines().filter(is_it);
         counts.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
     }
 }
