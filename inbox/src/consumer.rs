@@ -164,8 +164,8 @@ fn config(kafka: &Kafka, group: &str, tells_ends: bool) -> ClientConfig {
         .set("fetch.wait.max.ms", "100")
         // Librdkafka's default of a second is the latency and throughput of everything once the prefetch is bounded.
         .set("fetch.queue.backoff.ms", "2")
-        .set("queued.min.messages", "10000")
-        .set("queued.max.messages.kbytes", "16384")
+        .set("queued.min.messages", "4000")
+        .set("queued.max.messages.kbytes", "4096")
         .set("socket.nagle.disable", "true")
         .set("socket.keepalive.enable", "true")
         .set("reconnect.backoff.max.ms", "2000")
