@@ -205,7 +205,7 @@ fn wide() -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_takes_nothing_costs_no_memory() {
     const SLOW: usize = 40;
-    const EVENTS: i64 = 1_500;
+    const EVENTS: i64 = 1_000;
     /// A queue for each would take several times this.
     const MOST: u64 = 192 * 1024 * 1024;
     let (hotel, [_projects, serves]) = two_instances("slow").await;
