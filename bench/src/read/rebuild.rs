@@ -48,7 +48,9 @@ pub(super) async fn measure(house: &House, scale: Scale, report: &mut Report) ->
         house.remove(database).await?;
         progress(format_args!("floor: COPY, then indexes: {floor:.0} rows/s"));
         if round > 0 {
-            (ours.push(rate), floors.push(floor), peaks.push(peak));
+            ours.push(rate);
+            floors.push(floor);
+            peaks.push(peak);
         }
     }
     report.add("rebuild", EVENTS, &ours, &floors);
