@@ -9,6 +9,7 @@ mod pace;
 mod peer;
 mod pgbench;
 mod process;
+mod producer;
 mod read;
 mod report;
 mod round;

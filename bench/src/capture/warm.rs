@@ -1,36 +1,25 @@
 //! A broker as it is after a while: its JIT has seen many records. Cold, it needs several times as much CPU for each.
 
-use std::time::Duration;
-
-use anyhow::{Context, Result};
+use anyhow::Result;
 use rdkafka::{
-    ClientConfig,
-    error::{KafkaError, RDKafkaErrorCode},
     message::{Header, OwnedHeaders},
-    producer::{BaseRecord, DefaultProducerContext, Producer as _, ThreadedProducer},
+    producer::BaseRecord,
 };
 use tokio::task::block_in_place;
 
 use super::{backlog::PAYLOAD, progress, reader::Reader, stage::Stage};
-
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::producer;
 
 /// A plain producer of records that look like the relay's.
 pub(super) struct Producer {
-    producer: ThreadedProducer<DefaultProducerContext>,
+    producer: producer::Producer,
     headers: OwnedHeaders,
     payload: String,
 }
 
 impl Producer {
     pub(super) fn new(bootstrap: &str, linger_ms: &str) -> Result<Self> {
-        let producer = ClientConfig::new()
-            .set("bootstrap.servers", bootstrap)
-            .set("acks", "all")
-            .set("enable.idempotence", "true")
-            .set("linger.ms", linger_ms)
-            .set("partitioner", "murmur2_random")
-            .create()?;
+        let producer = producer::Producer::new(bootstrap, linger_ms)?;
         let header =
             |headers: OwnedHeaders, (key, value): (&str, &str)| headers.insert(Header { key, value: Some(value) });
         let headers = [
@@ -49,20 +38,13 @@ impl Producer {
     /// Hands a record with this number as its key to the producer; waits only for room.
     pub(super) fn send(&self, topic: &str, number: u64) -> Result<()> {
         let key = number.to_string();
-        let mut record = BaseRecord::to(topic).key(&key).payload(&self.payload).headers(self.headers.clone());
-        loop {
-            match self.producer.send(record) {
-                Ok(()) => return Ok(()),
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => record = back,
-                Err((error, _)) => return Err(error).context("cannot produce"),
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        let record = BaseRecord::to(topic).key(key.as_str()).payload(self.payload.as_bytes());
+        self.producer.send(record.headers(self.headers.clone()))
     }
 
     /// Waits until everything is acknowledged.
     pub(super) fn finish(&self) -> Result<()> {
-        self.producer.flush(PATIENCE).context("not everything was acknowledged in time")
+        self.producer.finish()
     }
 }
 

@@ -30,7 +30,6 @@ pub enum Error {
 }
 
 /// What every part of the process shares.
-#[derive(Clone)]
 struct Process {
     health: Health,
     metrics: Metrics,
@@ -58,14 +57,10 @@ pub async fn serve(
     let mut router = admin::router(health.clone(), metrics.clone());
     let process = Process { health, metrics, shutdown: shutdown.clone(), applied: Applied::new() };
     let mut tasks = JoinSet::new();
-    let serving = match serving {
-        Some(settings) => {
-            let serving = Serving::start(&database, settings, &process, &mut tasks)?;
-            router = router.merge(serving.routes());
-            Some(serving)
-        }
-        None => None,
-    };
+    let serving = serving.map(|settings| Serving::start(&database, settings, &process, &mut tasks)).transpose()?;
+    if let Some(serving) = &serving {
+        router = router.merge(serving.routes());
+    }
     if let Some(settings) = projecting {
         projecting::start(database, settings, &process, &mut tasks)?;
     }
