@@ -89,6 +89,8 @@ pub fn init(service: &'static str, args: &LogArgs) -> Result<Guard, Box<dyn std:
         .with_location(false)
         .with_threads(false)
         .with_tracked_inactivity(false)
+        // What is current is asked of `tracing` alone.
+        .with_context_activation(false)
         .with_filter(tracing_subscriber::filter::filter_fn(move |metadata| {
             let level = *metadata.level();
             let is_ours = metadata.fields().field("otel.name").is_some();

@@ -150,7 +150,7 @@ impl Columns {
     }
 
     fn record(&self) -> String {
-        format!("ROW({})", self.0.join(", "))
+        ["ROW(", &self.0.join(", "), ")"].concat()
     }
 }
 
@@ -251,8 +251,9 @@ impl<'a> Compiler<'a> {
     ) -> Result<Fields, Error> {
         let object = self.object(object)?;
         let types = if object.table.is_some() { &[object.name, "Node"][..] } else { &[object.name][..] };
-        let mut fields = Vec::new();
-        for selected in self.scope.fields(below, types) {
+        let selection = self.scope.fields(below, types);
+        let mut fields = Vec::with_capacity(selection.len());
+        for selected in selection {
             let shape = match selected.field.name.node.as_str() {
                 "__typename" => Shape::Typename(object.name),
                 _ => self.field(object, &selected, row, columns, times)?,
@@ -416,7 +417,7 @@ impl<'a> Compiler<'a> {
 /// A key as JSON, with its colon.
 fn key(name: &str) -> String {
     // A name has letters, digits and underscores.
-    format!("\"{name}\":")
+    ["\"", name, "\":"].concat()
 }
 
 /// Which rows of a view fit the arguments, or the fields of the argument `filter`, that are given.

@@ -46,10 +46,10 @@ impl<'a> Scope<'a> {
             match &selection.node {
                 Selection::Field(field) => {
                     let key = field.node.response_key().node.as_str();
-                    let below = &field.node.selection_set.node;
+                    let below = Some(&field.node.selection_set.node).filter(|below| !below.items.is_empty());
                     match fields.iter_mut().find(|selected| selected.key == key) {
-                        Some(selected) => selected.below.push(below),
-                        None => fields.push(Selected { key, field: &field.node, below: vec![below] }),
+                        Some(selected) => selected.below.extend(below),
+                        None => fields.push(Selected { key, field: &field.node, below: below.into_iter().collect() }),
                     }
                 }
                 Selection::InlineFragment(fragment) => {

@@ -13,6 +13,8 @@ mod sse;
 mod ws;
 
 use std::{
+    convert::Infallible,
+    panic::AssertUnwindSafe,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -20,11 +22,15 @@ use std::{
 use auth::{Auth, Denied};
 use axum::{
     Router,
-    extract::{Request, State},
+    body::Body,
+    extract::Request,
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
-    routing::{any, get},
+    routing::get,
 };
+use futures::{FutureExt, future::BoxFuture};
+use hyper::{body::Incoming, service::Service};
+use hyper_util::service::TowerToHyperService;
 use tokio::time::Instant;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -34,8 +40,10 @@ use crate::{
 };
 use accept::Media;
 
+/// Where GraphQL is.
+const GRAPHQL: &str = "/graphql";
+
 /// What answers, and what tells who asks: without it, everybody may ask for everything.
-#[derive(Clone)]
 struct Served {
     executor: Executor,
     subscribers: Subscribers,
@@ -50,18 +58,45 @@ struct Access {
     expires: Option<Instant>,
 }
 
-/// The routes, beside the operator's.
-pub fn router(executor: Executor, subscribers: Subscribers, auth: Option<Arc<Auth>>) -> Router {
-    Router::new()
-        .route("/graphql", any(answer))
-        .route("/", get(|| std::future::ready(graphiql::page())))
-        .route(graphiql::ROUTE, get(graphiql::asset))
-        .with_state(Served { executor, subscribers, auth })
-        .layer(axum::middleware::from_fn(telemetry::http::trace))
-        .layer(CatchPanicLayer::new())
+/// What answers HTTP: `/graphql` at once, all else by a router.
+#[derive(Clone)]
+pub struct Routes {
+    served: Arc<Served>,
+    others: TowerToHyperService<Router>,
 }
 
-async fn answer(State(served): State<Served>, request: Request) -> Response {
+impl Routes {
+    /// With `others`, the operator's.
+    pub fn new(executor: Executor, subscribers: Subscribers, auth: Option<Arc<Auth>>, others: Router) -> Self {
+        let pages = Router::new()
+            .route("/", get(|| std::future::ready(graphiql::page())))
+            .route(graphiql::ROUTE, get(graphiql::asset))
+            .layer(axum::middleware::from_fn(telemetry::http::trace));
+        let others = TowerToHyperService::new(others.merge(pages).layer(CatchPanicLayer::new()));
+        Self { served: Arc::new(Served { executor, subscribers, auth }), others }
+    }
+}
+
+impl Service<hyper::Request<Incoming>> for Routes {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+
+    fn call(&self, request: hyper::Request<Incoming>) -> Self::Future {
+        if request.uri().path() != GRAPHQL {
+            return self.others.call(request).boxed();
+        }
+        let served = self.served.clone();
+        let answered = telemetry::http::traced(request.map(Body::new), GRAPHQL, |request| answer(served, request));
+        let answered = AssertUnwindSafe(answered).catch_unwind().map(|caught| {
+            // The message of a panic can hold anything: it stays out of the answer, and the panic hook has printed it.
+            Ok(caught.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response()))
+        });
+        answered.boxed()
+    }
+}
+
+async fn answer(served: Arc<Served>, request: Request) -> Response {
     if *request.method() == Method::GET && ws::is_upgrade(request.headers()) {
         return ws::upgrade(served, request).await;
     }

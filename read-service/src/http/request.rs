@@ -64,7 +64,7 @@ pub(super) struct Parameters {
     #[serde(default)]
     operation_name: Option<String>,
     #[serde(default)]
-    variables: Option<serde_json::Map<String, serde_json::Value>>,
+    variables: Variables,
     /// Reserved for implementors. Others than these are ignored.
     #[serde(default)]
     extensions: Option<Extensions>,
@@ -129,7 +129,7 @@ impl Parameters {
             hash,
             // An empty name, as some clients send it, is none.
             name: self.operation_name.filter(|name| !name.is_empty()),
-            variables: Variables::from_json(self.variables.unwrap_or_default().into()),
+            variables: self.variables,
             read_after: Vec::new(),
             only_query: false,
             may_see_personal,
@@ -175,14 +175,14 @@ fn of_body(body: &[u8]) -> Result<Parameters, Refusal> {
 }
 
 fn of_url(query: &str) -> Result<Parameters, Refusal> {
-    let mut parameters = Parameters { query: None, operation_name: None, variables: None, extensions: None };
+    let mut parameters = Parameters { query: None, operation_name: None, variables: Variables::default(), extensions: None };
     let mut seen = Vec::new();
     for (name, value) in query_string::read(query).map_err(|error| Refusal::bad(error.to_string()))? {
         match name.as_str() {
             _ if seen.contains(&name) => return Err(Refusal::bad(format!("{name} is given twice"))),
             "query" => parameters.query = Some(value).filter(|text| !text.is_empty()),
             "operationName" => parameters.operation_name = Some(value),
-            "variables" => parameters.variables = json(&name, &value)?,
+            "variables" => parameters.variables = json(&name, &value)?.unwrap_or_default(),
             "extensions" => parameters.extensions = json(&name, &value)?,
             _ => continue,
         }

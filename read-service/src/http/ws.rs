@@ -4,7 +4,7 @@
 //! One task serves a connection. What its subscriptions tell is fetched one by one, as fast as the client takes it, so that a client
 //! that is slow costs no memory; one that stands still is left.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use axum::{
     body::Bytes,
@@ -49,7 +49,7 @@ pub(super) fn is_upgrade(headers: &HeaderMap) -> bool {
 }
 
 /// Opens a websocket, or says why not.
-pub(super) async fn upgrade(served: Served, request: Request) -> Response {
+pub(super) async fn upgrade(served: Arc<Served>, request: Request) -> Response {
     let refuse = |refusal| response::refusal(Media::Json, refusal);
     let (mut parts, _) = request.into_parts();
     if !is_welcome(&parts.headers, &served.subscribers.options.origins) {
@@ -125,7 +125,7 @@ fn end<T>(code: u16, reason: impl Into<String>) -> Result<T, End> {
 }
 
 struct Session {
-    served: Served,
+    served: Arc<Served>,
     socket: WebSocket,
     access: Option<Access>,
     is_acknowledged: bool,
@@ -137,7 +137,7 @@ struct Session {
 }
 
 impl Session {
-    fn new(served: Served, socket: WebSocket, access: Option<Access>) -> Self {
+    fn new(served: Arc<Served>, socket: WebSocket, access: Option<Access>) -> Self {
         let deadline = Some(Instant::now() + served.subscribers.options.init_timeout);
         let (operations, outputs) = (HashMap::new(), SelectAll::new());
         Self { served, socket, access, is_acknowledged: false, deadline, has_answered: true, operations, outputs }

@@ -4,13 +4,14 @@
 
 mod projecting;
 mod serving;
+mod thread;
 
+use axum::Router;
 use inbox::Applied;
 use telemetry::{CancellationToken, admin, health::Health, metrics::Metrics};
 use tokio::{net::TcpListener, task::JoinSet};
 
 use crate::Settings;
-use serving::Serving;
 
 /// Why the service ended before it was told to.
 #[derive(Debug, thiserror::Error)]
@@ -24,7 +25,7 @@ pub enum Error {
     /// The GraphQL schema does not hang together: a fault of this program.
     #[error("the GraphQL schema: {0}")]
     Schema(#[source] async_graphql::dynamic::SchemaError),
-    /// The listener failed.
+    /// The listener failed, or the thread that serves.
     #[error("HTTP: {0}")]
     Http(#[source] std::io::Error),
 }
@@ -54,25 +55,27 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
     let Settings { database, projecting, serving } = settings;
-    let mut router = admin::router(health.clone(), metrics.clone());
     let process = Process { health, metrics, shutdown: shutdown.clone(), applied: Applied::new() };
+    // Also where the service is given up.
+    let _stop = shutdown.clone().drop_guard();
     let mut tasks = JoinSet::new();
-    let serving = serving.map(|settings| Serving::start(&database, settings, &process, &mut tasks)).transpose()?;
-    if let Some(serving) = &serving {
-        router = router.merge(serving.routes());
-    }
     if let Some(settings) = projecting {
-        projecting::start(database, settings, &process, &mut tasks)?;
+        projecting::start(database.clone(), settings, &process, &mut tasks)?;
     }
-    let served = telemetry::http::serve(listener, router, shutdown.clone()).await.map_err(Error::Http);
+    let served = match serving {
+        Some(settings) => serving::run(database, settings, process, listener).await,
+        None => telemetry::http::serve(listener, process.routes(), shutdown.clone()).await.map_err(Error::Http),
+    };
     // A listener that failed ends the rest too.
     shutdown.cancel();
-    let ended = async {
-        if let Some(serving) = serving {
-            serving.end().await;
-        }
-        while tasks.join_next().await.is_some() {}
-    };
+    let ended = async { while tasks.join_next().await.is_some() {} };
     telemetry::shutdown::within_grace(ended, &shutdown, telemetry::shutdown::GRACE).await;
     served
+}
+
+impl Process {
+    /// What an operator asks it.
+    fn routes(&self) -> Router {
+        admin::router(self.health.clone(), self.metrics.clone())
+    }
 }

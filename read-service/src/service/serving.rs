@@ -4,10 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use auth::Auth;
 use axum::Router;
-use telemetry::{CancellationToken, database::Database};
-use tokio::task::JoinSet;
+use telemetry::{CancellationToken, database::Database, shutdown};
+use tokio::{net::TcpListener, task::JoinSet};
 
-use super::{Error, Process};
+use super::{Error, Process, thread};
 use crate::{
     graphql::{Executor, Freshness},
     http,
@@ -19,8 +19,44 @@ use crate::{
 /// What an operation may take beside waiting for its tokens: a statement's limit, and some.
 const OPERATION_SLACK: Duration = Duration::from_secs(3);
 
+/// Serves until the token is cancelled, on a thread of its own; then requests drain.
+///
+/// # Errors
+/// When it cannot be set up, or the listener fails.
+pub(super) async fn run(
+    database: Database,
+    settings: settings::Serving,
+    process: Process,
+    listener: TcpListener,
+) -> Result<(), Error> {
+    // It belongs to the runtime that made it.
+    let listener = listener.into_std().map_err(Error::Http)?;
+    let serving = thread::run("serving", move || serve(database, settings, process, listener));
+    serving.await.map_err(Error::Http)?
+}
+
+async fn serve(
+    database: Database,
+    settings: settings::Serving,
+    process: Process,
+    listener: std::net::TcpListener,
+) -> Result<(), Error> {
+    let listener = TcpListener::from_std(listener).map_err(Error::Http)?;
+    let mut tasks = JoinSet::new();
+    let serving = Serving::start(&database, settings, &process, &mut tasks)?;
+    let routes = serving.routes(process.routes());
+    let served = telemetry::http::serve_with(listener, routes, process.shutdown.clone()).await.map_err(Error::Http);
+    process.shutdown.cancel();
+    let ended = async {
+        serving.end().await;
+        while tasks.join_next().await.is_some() {}
+    };
+    shutdown::within_grace(ended, &process.shutdown, shutdown::GRACE).await;
+    served
+}
+
 /// What serves.
-pub(super) struct Serving {
+struct Serving {
     executor: Executor,
     subscribers: Subscribers,
     auth: Option<Arc<Auth>>,
@@ -29,7 +65,7 @@ pub(super) struct Serving {
 }
 
 impl Serving {
-    pub(super) fn start(
+    fn start(
         database: &Database,
         settings: settings::Serving,
         process: &Process,
@@ -60,13 +96,13 @@ impl Serving {
         Ok(Self { executor, subscribers, auth, drained })
     }
 
-    /// What it serves over HTTP.
-    pub(super) fn routes(&self) -> Router {
-        http::router(self.executor.clone(), self.subscribers.clone(), self.auth.clone())
+    /// What it serves over HTTP, beside `others`.
+    fn routes(&self, others: Router) -> http::Routes {
+        http::Routes::new(self.executor.clone(), self.subscribers.clone(), self.auth.clone(), others)
     }
 
     /// Lets those who subscribe go, then the connections.
-    pub(super) async fn end(self) {
+    async fn end(self) {
         self.subscribers.gone().await;
         self.drained.cancel();
     }

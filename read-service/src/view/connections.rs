@@ -13,7 +13,10 @@ use std::{
     time::Duration,
 };
 
-use prometheus_client::metrics::{counter::Counter, family::Family};
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family},
+};
 use telemetry::{
     CancellationToken,
     backoff::Backoff,
@@ -57,6 +60,12 @@ pub(crate) struct Sql {
     pub(crate) parameters: Vec<Type>,
 }
 
+/// Which statements are counted together.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Summary {
+    summary: &'static str,
+}
+
 /// The connections. Cheap to clone; all clones share them.
 #[derive(Clone)]
 pub struct Connections {
@@ -67,7 +76,7 @@ struct Shared {
     database: Database,
     config: Config,
     slots: Vec<RwLock<Slot>>,
-    statements: Family<Vec<(&'static str, &'static str)>, Counter>,
+    statements: Family<Summary, Counter>,
 }
 
 /// What a slot holds: a connection, or why there is none.
@@ -114,7 +123,7 @@ impl Connections {
             db.query.summary = sql.summary,
         );
         let connection = self.shared.least_busy()?;
-        self.shared.statements.get_or_create(&vec![("summary", sql.summary)]).inc();
+        self.shared.statements.get_or_create(&Summary { summary: sql.summary }).inc();
         let rows = connection.query(sql, values).instrument(span.clone()).await;
         if rows.is_err() {
             span.record("otel.status_code", "ERROR");

@@ -4,7 +4,7 @@ mod server;
 
 use axum::{
     extract::{MatchedPath, Request},
-    http::{HeaderMap, HeaderName, HeaderValue},
+    http::{HeaderMap, HeaderName, HeaderValue, Method},
     middleware::Next,
     response::Response,
 };
@@ -14,13 +14,24 @@ use tracing::{Instrument, Span, field::Empty};
 use crate::trace;
 pub use server::{serve, serve_with};
 
-/// Middleware: one SERVER span a request, named and described by the OpenTelemetry HTTP conventions, continuing the
-/// caller's trace; the answer's `traceparent` says which trace it belongs to. The path's parameters, the query and the
-/// body stay out of the span: they may be personal.
+/// Middleware: a span for each request, as [`traced`] has it.
 pub async fn trace(request: Request, next: Next) -> Response {
-    let span = span(&request);
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
+    traced(request, route, |request| next.run(request)).await
+}
+
+/// One SERVER span around what answers a request of this route, named and described by the OpenTelemetry HTTP conventions,
+/// continuing the caller's trace; the answer's `traceparent` says which trace it belongs to. The path's parameters, the query
+/// and the body stay out of the span: they may be personal.
+pub async fn traced<F: Future<Output = Response>>(
+    request: Request,
+    route: &str,
+    answer: impl FnOnce(Request) -> F,
+) -> Response {
+    let span = span(request.method(), route);
     trace::continue_from(&span, &caller(request.headers()));
-    let mut response = next.run(request).instrument(span.clone()).await;
+    let mut response = answer(request).instrument(span.clone()).await;
     span.record("http.response.status_code", response.status().as_u16());
     if response.status().is_server_error() {
         span.record("otel.status_code", "ERROR");
@@ -32,13 +43,12 @@ pub async fn trace(request: Request, next: Next) -> Response {
     response
 }
 
-fn span(request: &Request) -> Span {
-    let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str);
+fn span(method: &Method, route: &str) -> Span {
     tracing::info_span!(
         "request",
-        otel.name = format!("{} {route}", request.method()),
+        otel.name = format!("{method} {route}"),
         otel.kind = "server",
-        http.request.method = %request.method(),
+        http.request.method = %method,
         http.route = route,
         http.response.status_code = Empty,
         otel.status_code = Empty,
