@@ -5,8 +5,9 @@
 //! [`Member::give_up`] once it is ready to. The protocol is the eager one: all partitions are given up and given
 //! out at each rebalance, which leaves a single state to reason about.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, convert::Infallible, sync::Arc};
 
+use futures::StreamExt;
 use rdkafka::{
     ClientConfig, ClientContext, Offset, TopicPartitionList,
     config::RDKafkaLogLevel,
@@ -57,6 +58,7 @@ pub(crate) struct Sights(watch::Receiver<Sight>);
 /// The member of the group that reads.
 pub(crate) struct Member {
     consumer: Arc<GroupConsumer>,
+    is_held: bool,
     topics: Arc<Topics>,
 }
 
@@ -75,7 +77,7 @@ impl Subscription {
         let (see, sights) = watch::channel(Sight::default());
         let callbacks = Callbacks { tell, see, topics: topics.clone() };
         let consumer = Arc::new(config(kafka, group, tells_ends).create_with_context(callbacks)?);
-        Ok(Self { news: News(news), sights: Sights(sights), member: Member { consumer, topics: topics.clone() } })
+        Ok(Self { news: News(news), sights: Sights(sights), member: Member { consumer, is_held: false, topics: topics.clone() } })
     }
 }
 
@@ -102,6 +104,11 @@ impl News {
             None => std::future::pending().await,
         }
     }
+
+    /// Whether there is something to answer.
+    pub(crate) fn are_waiting(&self) -> bool {
+        !self.0.is_empty()
+    }
 }
 
 impl Sights {
@@ -127,9 +134,21 @@ impl Member {
         self.consumer.stream()
     }
 
+    /// Hears what the client has to tell, for ever: unheard, it would pile up. For a member that has not joined: it gets no
+    /// messages.
+    pub(crate) async fn listen(&self) -> Infallible {
+        let mut messages = self.messages();
+        loop {
+            if let Some(Err(error)) = messages.next().await {
+                tracing::debug!(%error, "consumer");
+            }
+        }
+    }
+
     /// Reads these partitions from these offsets and no others. Messages that were fetched before are dropped: none from
     /// before the call comes after it.
-    pub(crate) fn assign(&self, next: &BTreeMap<Partition, i64>) -> KafkaResult<()> {
+    pub(crate) fn assign(&mut self, next: &BTreeMap<Partition, i64>) -> KafkaResult<()> {
+        self.is_held = false;
         let mut list = TopicPartitionList::with_capacity(next.len());
         for (partition, offset) in next {
             let topic = &self.topics.of(*partition).on_cluster;
@@ -139,8 +158,20 @@ impl Member {
     }
 
     /// Reads no partition any more.
-    pub(crate) fn give_up(&self) -> KafkaResult<()> {
+    pub(crate) fn give_up(&mut self) -> KafkaResult<()> {
+        self.is_held = false;
         self.consumer.unassign()
+    }
+
+    /// Reads no partition for now, until it is assigned where to go on. The group does not hear of it.
+    pub(crate) fn hold(&mut self) -> KafkaResult<()> {
+        self.is_held = true;
+        self.consumer.assign(&TopicPartitionList::new())
+    }
+
+    /// Whether it does.
+    pub(crate) fn is_held(&self) -> bool {
+        self.is_held
     }
 
     /// The client, for requests that block.
@@ -157,7 +188,7 @@ fn config(kafka: &Kafka, group: &str, tells_ends: bool) -> ClientConfig {
         .set("session.timeout.ms", "10000")
         // A rebalance is noticed by the answer to a heartbeat.
         .set("heartbeat.interval.ms", "500")
-        // An instance that waits for its database polls nothing, and holds up the group's rebalances for so long.
+        // An instance that waits for its database answers no rebalance, and holds up the group for so long.
         .set("max.poll.interval.ms", "120000")
         .set("fetch.min.bytes", "1")
         // A fetch that waits for messages delays the first one after an assignment.

@@ -138,7 +138,10 @@ impl<H: Handler> Setting<H> {
             Subscription::connect(&self.intake.kafka, &self.tracing.group, &self.topics, self.alone.is_some())
                 .map_err(|error| Halt::Settings(telemetry::kafka::reason(&error)))?;
         let client = subscription.member.client();
-        let checked = self.overcome(|| cluster::check(client.clone(), self.topics.clone())).await;
+        let checked = tokio::select! {
+            checked = self.overcome(|| cluster::check(client.clone(), self.topics.clone())) => checked,
+            never = subscription.member.listen() => match never {},
+        };
         drop(client);
         let ended = match checked {
             Ok(Some(cluster)) => return self.joined(subscription, cluster).await,

@@ -25,6 +25,7 @@ pub(crate) struct Meters {
     dead_letters: Counter,
     lag: Gauge<i64, AtomicI64>,
     parked: Gauge<i64, AtomicI64>,
+    held: Gauge<i64, AtomicI64>,
     last_applied: Gauge<f64, AtomicU64>,
     progress: Mutex<BTreeMap<Partition, Progress>>,
 }
@@ -50,6 +51,11 @@ impl Meters {
                 "inbox_parked_aggregates",
                 "Aggregates of the handler with events set aside, whichever instance did that",
                 meters.parked.clone(),
+            );
+            labelled.register(
+                "inbox_held",
+                "1 while no messages are fetched, since those that are there cannot be written",
+                meters.held.clone(),
             );
             labelled.register_with_unit(
                 "inbox_last_applied_timestamp",
@@ -103,6 +109,11 @@ impl Meters {
     /// So many aggregates are parked, in each partition where there are any.
     pub(crate) fn parked(&self, counts: &BTreeMap<Partition, usize>) {
         self.parked.set(counts.values().sum::<usize>().try_into().unwrap_or(i64::MAX));
+    }
+
+    /// Whether no messages are fetched for now.
+    pub(crate) fn held(&self, is_held: bool) {
+        self.held.set(i64::from(is_held));
     }
 
     /// Whether any were, when it was last looked.

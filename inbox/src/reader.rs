@@ -44,6 +44,11 @@ impl<'a, H: Handler> Reader<'a, H> {
         self.next.get(&partition).copied()
     }
 
+    /// The next offset of each.
+    pub(crate) fn all_next(&self) -> &BTreeMap<Partition, i64> {
+        &self.next
+    }
+
     /// Waits for a message, then takes all that are there, as far as there is room for them. A message that was taken is in
     /// its batch, also when the wait is given up.
     ///

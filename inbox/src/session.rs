@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::{
     Handler, Reached,
     cluster::{self, TopicIds},
-    consumer::{Rebalance, Sight, Subscription},
+    consumer::{Member, Rebalance, Sight, Subscription},
     intake::{End, Setting},
     lanes::{Done, Lanes, Writing},
     obstacle::Obstacle,
@@ -42,6 +42,8 @@ pub(crate) struct Session<'a, H: Handler> {
     /// When it is looked next what is parked.
     look_at: Instant,
     trouble: Option<Trouble>,
+    /// When reading is held, unless there is room for messages before.
+    hold_at: Instant,
     /// Where partitions were seen to end; known only without a group.
     ends: BTreeMap<Partition, i64>,
     /// Partitions that are applied to their end, or were.
@@ -65,6 +67,10 @@ const LOOK: Duration = Duration::from_secs(1);
 /// made anew as if it were the same.
 const LOOK_AT_TOPICS: Duration = Duration::from_secs(5);
 
+/// How long messages may have to wait for room, as when the database is away, until no more of them are fetched and the client is heard
+/// all the same: what it has to tell would pile up, and the group would take this instance for dead.
+const HOLD: Duration = Duration::from_secs(5);
+
 /// Whether what was read is what has to be written next.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Noted {
@@ -80,6 +86,8 @@ enum Next<'a, H> {
     Sight(Sight),
     /// What is parked may have become less, so that partitions which stand still can go on.
     Look,
+    /// There has been no room for long.
+    Hold,
     /// Something was read, or the client reports something.
     Read(Result<(), KafkaError>),
     Written(Done<'a, H>),
@@ -100,6 +108,7 @@ impl<'a, H: Handler> Session<'a, H> {
             full: BTreeSet::new(),
             look_at: Instant::now(),
             trouble: None,
+            hold_at: Instant::now() + HOLD,
             ends: BTreeMap::new(),
             ended: BTreeSet::new(),
             subscription,
@@ -116,6 +125,9 @@ impl<'a, H: Handler> Session<'a, H> {
         while !self.of.shutdown.is_cancelled() {
             self.tell();
             self.lanes.start(&mut self.writing);
+            if self.lanes.has_room() {
+                self.go_on()?;
+            }
             match self.next().await {
                 Next::Stop => break,
                 Next::Rebalance(Rebalance::Assigned(partitions)) => {
@@ -126,6 +138,7 @@ impl<'a, H: Handler> Session<'a, H> {
                 Next::Rebalance(Rebalance::Revoked) => self.give_up().await?,
                 Next::Sight(sight) => self.see(&sight).await?,
                 Next::Look => self.look().await?,
+                Next::Hold => hold(self.of, &mut self.subscription.member)?,
                 Next::Read(Ok(())) => {}
                 Next::Read(Err(error)) => self.heed(error).await?,
                 Next::Written(done) => {
@@ -135,14 +148,14 @@ impl<'a, H: Handler> Session<'a, H> {
                 }
             }
         }
-        self.settle().await;
+        self.settle().await?;
         Ok(())
     }
 
     /// News of the group come first. What is being written meanwhile is finished before they are acted upon.
     async fn next(&mut self) -> Next<'a, H> {
         let Subscription { news, sights, member } = &mut self.subscription;
-        let room = self.lanes.has_room();
+        let (room, held) = (self.lanes.has_room(), member.is_held());
         let looks = !self.full.is_empty() || self.of.meters.has_parked();
         tokio::select! {
             biased;
@@ -151,22 +164,39 @@ impl<'a, H: Handler> Session<'a, H> {
             Some(done) = self.writing.next() => Next::Written(done),
             sight = sights.next() => Next::Sight(sight),
             () = tokio::time::sleep_until(self.look_at), if looks => Next::Look,
-            read = self.reader.fill(member, &mut self.lanes), if room => Next::Read(read),
+            () = tokio::time::sleep_until(self.hold_at), if !room && !held => Next::Hold,
+            read = self.reader.fill(member, &mut self.lanes), if room || held => Next::Read(read),
         }
     }
 
     /// Waits until nothing is being written: what was begun is finished before its partitions are given up or read anew.
-    async fn settle(&mut self) -> Noted {
+    async fn settle(&mut self) -> Result<Noted, End> {
         let mut noted = Noted::AsExpected;
+        self.hold_at = Instant::now() + HOLD;
         while !self.writing.is_empty() {
+            let Subscription { sights, member, .. } = &mut self.subscription;
+            let held = member.is_held();
             tokio::select! {
                 biased;
                 Some(done) = self.writing.next() => noted = noted.max(self.note(done)),
                 // Writing can take as long as the database is away; how far behind that leaves us is told meanwhile.
-                sight = self.subscription.sights.next() => self.of.meters.ends(&sight.ends),
+                sight = sights.next() => self.of.meters.ends(&sight.ends),
+                () = tokio::time::sleep_until(self.hold_at), if !held => hold(self.of, member)?,
+                _ = self.reader.fill(member, &mut self.lanes), if held => {}
             }
         }
-        noted
+        Ok(noted)
+    }
+
+    /// Has the client read on, where it was held, unless the group has something else in mind.
+    fn go_on(&mut self) -> Result<(), End> {
+        self.hold_at = Instant::now() + HOLD;
+        let Subscription { news, member, .. } = &mut self.subscription;
+        if member.is_held() && !news.are_waiting() {
+            member.assign(self.reader.all_next())?;
+            self.of.meters.held(false);
+        }
+        Ok(())
     }
 
     /// Takes note of what became of a batch.
@@ -188,7 +218,7 @@ impl<'a, H: Handler> Session<'a, H> {
 
     /// Reads this instance's partitions from where they go on, and forgets what was read before.
     async fn position(&mut self) -> Result<(), End> {
-        self.forget().await;
+        self.forget().await?;
         self.look_at = Instant::now() + LOOK;
         let finder = Finder {
             topics: &self.of.topics,
@@ -197,13 +227,30 @@ impl<'a, H: Handler> Session<'a, H> {
             cluster: self.cluster.as_deref(),
             client: self.subscription.member.client(),
         };
-        let Some((positions, topic_ids)) = self.of.overcome(|| finder.find(&self.mine)).await? else { return Ok(()) };
+        let found = self.of.overcome(|| finder.find(&self.mine));
+        tokio::pin!(found);
+        let hold_at = Instant::now() + HOLD;
+        let found = loop {
+            let member = &mut self.subscription.member;
+            let held = member.is_held();
+            tokio::select! {
+                biased;
+                found = &mut found => break found?,
+                () = tokio::time::sleep_until(hold_at), if !held => hold(self.of, member)?,
+                _ = self.reader.fill(member, &mut self.lanes), if held => {}
+            }
+        };
+        let Some((positions, topic_ids)) = found else { return Ok(()) };
+        if self.subscription.member.is_held() && self.subscription.news.are_waiting() {
+            return Ok(());
+        }
         count_parked(self.of).await;
         self.topic_ids = topic_ids;
         self.look_at_topics = Instant::now() + LOOK_AT_TOPICS;
         let goes_on = positions.iter().filter(|(of, _)| !self.full.contains(of));
         let next: BTreeMap<Partition, i64> = goes_on.map(|(of, position)| (*of, position.next)).collect();
         self.subscription.member.assign(&next)?;
+        self.of.meters.held(false);
         self.of.meters.assigned(positions.into_iter().map(|(of, position)| (of, position.next, position.end)));
         self.of.status.assigned(self.mine.len(), self.standstill());
         self.trouble = None;
@@ -238,18 +285,20 @@ impl<'a, H: Handler> Session<'a, H> {
 
     async fn give_up(&mut self) -> Result<(), End> {
         self.mine.clear();
-        self.forget().await;
+        self.forget().await?;
         self.full.clear();
+        self.of.meters.held(false);
         self.of.meters.assigned([]);
         Ok(self.subscription.member.give_up()?)
     }
 
     /// Forgets what was read, once nothing is being written any more.
-    async fn forget(&mut self) {
-        self.settle().await;
+    async fn forget(&mut self) -> Result<(), End> {
+        self.settle().await?;
         self.ends.clear();
         self.reader.go_on_from(BTreeMap::new());
         self.lanes.go_on_from(&BTreeMap::new());
+        Ok(())
     }
 
     /// Tells how far an intake without a group has come.
@@ -272,7 +321,7 @@ impl<'a, H: Handler> Session<'a, H> {
         }
         self.look_at_topics = Instant::now() + LOOK_AT_TOPICS;
         // No transaction is kept open while Kafka is asked.
-        if self.settle().await == Noted::Moved {
+        if self.settle().await? == Noted::Moved {
             return self.position().await;
         }
         match cluster::topic_ids(self.subscription.member.client(), self.of.topics.clone()).await {
@@ -318,6 +367,12 @@ impl<'a, H: Handler> Session<'a, H> {
         }
         Ok(())
     }
+}
+
+/// Has the client fetch nothing more, and drop what nobody has taken.
+fn hold<H>(of: &Setting<H>, member: &mut Member) -> Result<(), End> {
+    of.meters.held(true);
+    Ok(member.hold()?)
 }
 
 /// How many aggregates of each partition are parked, if the database says so now.

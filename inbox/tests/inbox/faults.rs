@@ -69,3 +69,40 @@ async fn a_stop_does_not_wait_for_a_database_that_is_away() {
     instance.await_state(false, "PostgreSQL: ").await;
     assert_eq!(instance.stop().await, Ok(()));
 }
+
+/// As while the database is away for long: the client is heard all the same, and what it had read is read again.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_written_for_long_is_held_and_then_goes_on() {
+    let fixture = Fixture::new("held", FOUR).await;
+    fixture.produce(&FOUR[0], records(0, 20_000)).await;
+    let permits = Arc::new(Semaphore::new(0));
+    let (handler, _entered) = Recorder::gated(FOUR, &permits);
+    let instance = fixture.start(handler);
+    instance.await_metric("inbox_held", 1.0).await;
+    fixture.produce(&FOUR[0], records(20_000, 5_000)).await;
+    permits.add_permits(1_000_000);
+    fixture.await_effects(25_000).await;
+    instance.await_metric("inbox_held", 0.0).await;
+    assert_eq!(instance.stop().await, Ok(()));
+    fixture.assert_once_and_in_order(25_000).await;
+}
+
+/// A member that has been held takes part in the group like any other.
+#[tokio::test(flavor = "multi_thread")]
+async fn partitions_are_shared_while_one_instance_cannot_write() {
+    let fixture = Fixture::new("held, shared", FOUR).await;
+    fixture.produce(&FOUR[0], records(0, 20_000)).await;
+    let permits = Arc::new(Semaphore::new(0));
+    let (handler, _entered) = Recorder::gated(FOUR, &permits);
+    let held = fixture.start(handler);
+    held.await_metric("inbox_held", 1.0).await;
+    let other = fixture.start(Recorder::of(FOUR));
+    fixture.produce(&FOUR[0], records(20_000, 5_000)).await;
+    permits.add_permits(1_000_000);
+    fixture.await_effects(25_000).await;
+    held.await_metric("inbox_held", 0.0).await;
+    for instance in [held, other] {
+        assert_eq!(instance.stop().await, Ok(()));
+    }
+    fixture.assert_once_and_in_order(25_000).await;
+}
