@@ -4,8 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{message::Message, parked::Aggregate, span::Spans, topics::Partition};
 
-/// The most messages in a batch.
-pub(crate) const MAX_MESSAGES: usize = 2_000;
 /// A batch takes no further message once it holds so many bytes.
 const MAX_BYTES: usize = 4 << 20;
 
@@ -89,9 +87,9 @@ impl<E> Batch<E> {
         self.messages == 0
     }
 
-    /// It should not grow any more.
-    pub(crate) fn is_full(&self) -> bool {
-        self.messages >= MAX_MESSAGES || self.bytes >= MAX_BYTES
+    /// It should not grow any more, where so many messages are enough.
+    pub(crate) fn is_full(&self, messages: usize) -> bool {
+        self.messages >= messages || self.bytes >= MAX_BYTES
     }
 }
 
@@ -131,15 +129,15 @@ mod tests {
     #[test]
     fn is_full_by_number_or_by_bytes() {
         let (mut many, mut large) = (Batch::default(), Batch::default());
-        for offset in 0..2_000 {
-            assert!(!many.is_full());
+        for offset in 0..1_000 {
+            assert!(!many.is_full(1_000));
             many.push(message(0, offset, 0), Reading::<()>::Nothing);
         }
-        assert!(many.is_full());
+        assert!(many.is_full(1_000));
         for offset in 0..4 {
-            assert!(!large.is_full());
+            assert!(!large.is_full(1_000));
             large.push(message(0, offset, 1 << 20), Reading::Event(()));
         }
-        assert!(large.is_full());
+        assert!(large.is_full(1_000));
     }
 }

@@ -77,7 +77,11 @@ impl Subscription {
         let (see, sights) = watch::channel(Sight::default());
         let callbacks = Callbacks { tell, see, topics: topics.clone() };
         let consumer = Arc::new(config(kafka, group, tells_ends).create_with_context(callbacks)?);
-        Ok(Self { news: News(news), sights: Sights(sights), member: Member { consumer, is_held: false, topics: topics.clone() } })
+        Ok(Self {
+            news: News(news),
+            sights: Sights(sights),
+            member: Member { consumer, is_held: false, topics: topics.clone() },
+        })
     }
 }
 
@@ -202,6 +206,10 @@ fn config(kafka: &Kafka, group: &str, tells_ends: bool) -> ClientConfig {
         .set("reconnect.backoff.max.ms", "2000")
         .set("statistics.interval.ms", "1000");
     kafka.set_properties(&mut config);
+    if tells_ends {
+        // The end of a partition is told with the answer to a fetch that finds nothing.
+        config.set("fetch.wait.max.ms", "10");
+    }
     // What the guarantees rest on cannot be set from outside.
     config
         .set("group.id", group)

@@ -19,6 +19,8 @@ use crate::{
 /// All lanes.
 pub(crate) struct Lanes<'a, H: Handler> {
     lanes: Vec<Lane<'a, H>>,
+    /// The most messages of a batch.
+    batch: usize,
 }
 
 /// What is being written.
@@ -42,7 +44,7 @@ impl<'a, H: Handler> Lanes<'a, H> {
     /// As many as the intake may write at once.
     pub(crate) fn new(of: &'a Setting<H>) -> Self {
         let lane = |_| Lane { ahead: Batch::default(), writer: Some(Writer::new(of)) };
-        Self { lanes: (0..of.intake.writers.max(1)).map(lane).collect() }
+        Self { lanes: (0..of.intake.writers.max(1)).map(lane).collect(), batch: of.intake.batch.max(1) }
     }
 
     /// The batch to which the partition's next message belongs.
@@ -53,7 +55,7 @@ impl<'a, H: Handler> Lanes<'a, H> {
 
     /// Whether the next message, of whatever partition, has a place.
     pub(crate) fn has_room(&self) -> bool {
-        self.lanes.iter().all(|lane| !lane.ahead.is_full())
+        self.lanes.iter().all(|lane| !lane.ahead.is_full(self.batch))
     }
 
     /// Begins to write what was read, in each lane that is free.

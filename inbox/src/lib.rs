@@ -67,6 +67,10 @@ pub use schema::migrate;
 use deadpool_postgres::Pool;
 use telemetry::{health::Health, kafka::Kafka, metrics::Metrics};
 
+/// The most messages of a batch, unless said otherwise. Twice as many gain a few per cent and cost 40 MiB, where a backlog is
+/// taken into a view and the journal at once.
+pub const BATCH: usize = 1_000;
+
 /// What an intake needs beside its handler.
 #[derive(Clone)]
 pub struct Intake {
@@ -87,6 +91,8 @@ pub struct Intake {
     /// How many batches of a handler may be written at once, each of other partitions. More than one is for handlers whose
     /// effects in different partitions have nothing to do with each other.
     pub writers: usize,
+    /// The most messages of a batch, which is one transaction: [`BATCH`], unless there is memory to spare.
+    pub batch: usize,
     /// Whether each message of a sampled trace gets a `process` span. Set it where spans are exported: making one costs
     /// more than applying the event.
     pub trace_messages: bool,

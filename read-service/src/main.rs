@@ -1,5 +1,7 @@
 //! `read-service`: parses its settings, wires, runs.
 
+mod allocator;
+
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -13,11 +15,6 @@ use telemetry::{
     shutdown,
 };
 use tokio::net::TcpListener;
-
-/// A query's many small pieces are faster to get and to give back than from the C library's allocator.
-#[cfg(not(target_env = "msvc"))]
-#[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Views of what the contexts tell, served as GraphQL.
 #[derive(Parser)]

@@ -78,6 +78,7 @@ pub async fn serve(
             max_parked,
             // What a reactor does may touch the same rows whichever partition tells it to.
             writers: 1,
+            batch: inbox::BATCH,
             trace_messages,
         };
         let there = spawn(&mut tasks, context, &intake, &shell.applied, &surroundings, &meters, &shutdown);

@@ -105,6 +105,7 @@ impl Fixture {
             metrics: Metrics::new(),
             max_parked: self.max_parked,
             writers: 2,
+            batch: inbox::BATCH,
             trace_messages: true,
         }
     }

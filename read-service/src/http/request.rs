@@ -175,7 +175,8 @@ fn of_body(body: &[u8]) -> Result<Parameters, Refusal> {
 }
 
 fn of_url(query: &str) -> Result<Parameters, Refusal> {
-    let mut parameters = Parameters { query: None, operation_name: None, variables: Variables::default(), extensions: None };
+    let mut parameters =
+        Parameters { query: None, operation_name: None, variables: Variables::default(), extensions: None };
     let mut seen = Vec::new();
     for (name, value) in query_string::read(query).map_err(|error| Refusal::bad(error.to_string()))? {
         match name.as_str() {

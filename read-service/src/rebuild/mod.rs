@@ -54,6 +54,8 @@ pub use error::Error;
 
 /// Messages are read and their rows sorted by two intakes and a third thread: more would only wait for PostgreSQL's cores.
 const READERS: usize = 2;
+/// Nothing but the offsets goes to the database with a batch.
+const BATCH: usize = 4_000;
 /// How often it is said why there is no swap yet.
 const SAY: Duration = Duration::from_secs(5);
 /// How long the lock is waited for: PostgreSQL may not have noticed yet that an earlier rebuild was killed.
@@ -309,6 +311,7 @@ impl<'a> Rebuild<'a> {
             metrics: Metrics::new(),
             max_parked: self.settings.max_parked,
             writers: 1,
+            batch: BATCH,
             trace_messages: false,
         }
     }

@@ -34,6 +34,7 @@ pub(super) fn start(
         metrics: process.metrics.clone(),
         max_parked: settings.max_parked,
         writers: WRITERS,
+        batch: inbox::BATCH,
         trace_messages: settings.trace_messages,
     };
     if settings.views.contains(projection::JOURNAL) {
