@@ -148,7 +148,7 @@ impl<H: Handler> Setting<H> {
             Ok(None) => Ok(()),
             Err(halt) => Err(End::Halt(halt)),
         };
-        leave(subscription).await;
+        self.leave(subscription).await;
         ended
     }
 
@@ -158,7 +158,7 @@ impl<H: Handler> Setting<H> {
         }
         let mut session = Session::new(self, subscription, cluster);
         let ended = session.run().await;
-        leave(session.subscription).await;
+        self.leave(session.subscription).await;
         ended
     }
 
@@ -188,6 +188,15 @@ impl<H: Handler> Setting<H> {
         Ok(None)
     }
 
+    /// Leaves the group, on a thread that may block. Nobody waits for a client that is in none.
+    async fn leave(&self, subscription: Subscription) {
+        let left = tokio::task::spawn_blocking(move || drop(subscription));
+        if self.alone.is_none() {
+            // Fails only when the runtime is going away, and then nobody is left to be told.
+            let _ = left.await;
+        }
+    }
+
     /// Waits before the next try, or until the intake is to stop.
     pub(crate) async fn pause(&self, backoff: &mut Backoff) {
         tokio::select! {
@@ -195,10 +204,4 @@ impl<H: Handler> Setting<H> {
             () = self.shutdown.cancelled() => {}
         }
     }
-}
-
-/// Leaves the group, on a thread that may block.
-async fn leave(subscription: Subscription) {
-    // Fails only when the runtime is going away, and then nobody is left to be told.
-    let _ = tokio::task::spawn_blocking(move || drop(subscription)).await;
 }
