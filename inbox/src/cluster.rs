@@ -25,30 +25,34 @@ pub(crate) struct Bounds {
     pub(crate) end: i64,
 }
 
-/// The id of each topic, where known.
+/// The ids of the cluster and of each topic, where the brokers keep such.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct TopicIds(Vec<Option<String>>);
+pub(crate) struct Ids {
+    pub(crate) cluster: Option<String>,
+    topics: Vec<Option<String>>,
+}
 
-impl TopicIds {
-    pub(crate) fn of(&self, partition: Partition) -> Option<&str> {
-        self.0.get(partition.topic)?.as_deref()
+impl Ids {
+    /// The id of a partition's topic.
+    pub(crate) fn of_topic(&self, partition: Partition) -> Option<&str> {
+        self.topics.get(partition.topic)?.as_deref()
     }
 }
 
-/// Checks that every topic is there as the contract has it, and gives the cluster's id where the brokers tell it.
-pub(crate) async fn check(client: Arc<GroupConsumer>, topics: Arc<Topics>) -> Result<Option<String>, Obstacle> {
+/// Checks that every topic is there as the contract has it.
+pub(crate) async fn check(client: Arc<GroupConsumer>, topics: Arc<Topics>) -> Result<(), Obstacle> {
     blocking(move || {
         for topic in topics.iter() {
             let metadata = client.fetch_metadata(Some(&topic.on_cluster), PATIENCE)?;
             let found = metadata.topics().iter().find(|found| found.name() == topic.on_cluster);
-            let missing = || Obstacle::Kafka(format!("topic {} does not exist yet", topic.on_cluster));
+            let missing = || Obstacle::Topic(format!("topic {} does not exist yet", topic.on_cluster));
             let found = found.ok_or_else(missing)?;
             match found.error() {
                 None => {}
                 Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) => return Err(missing()),
                 Some(other) => {
                     let code = RDKafkaErrorCode::from(other);
-                    return Err(Obstacle::Kafka(format!("topic {}: {code}", topic.on_cluster)));
+                    return Err(Obstacle::Topic(format!("topic {}: {code}", topic.on_cluster)));
                 }
             }
             match i32::try_from(found.partitions().len()) {
@@ -56,7 +60,7 @@ pub(crate) async fn check(client: Arc<GroupConsumer>, topics: Arc<Topics>) -> Re
                 Ok(partitions) => Halt::of_partitions(topic, partitions).map_or(Ok(()), Err)?,
             }
         }
-        Ok(client.client().fetch_cluster_id(PATIENCE))
+        Ok(())
     })
     .await
 }
@@ -79,14 +83,22 @@ pub(crate) async fn bounds(
     .await
 }
 
-/// The ids of the topics, where the brokers tell them.
-pub(crate) async fn topic_ids(client: Arc<GroupConsumer>, topics: Arc<Topics>) -> Result<TopicIds, Obstacle> {
+/// The ids of the cluster and the topics. That a broker does not know a topic, or not yet, does not mean that it has no id: it is
+/// asked again.
+pub(crate) async fn ids(client: Arc<GroupConsumer>, topics: Arc<Topics>) -> Result<Ids, Obstacle> {
     blocking(move || {
         let names: Vec<&str> = topics.iter().map(|topic| topic.on_cluster.as_str()).collect();
         // Any broker knows them; by itself the client would ask the controller, which not every cluster shows.
         let broker = client.fetch_metadata(names.first().copied(), PATIENCE)?.orig_broker_id();
-        let mut ids = topic_ids::ask(client.client().native_ptr(), broker, &names, PATIENCE)?;
-        Ok(TopicIds(names.iter().map(|name| ids.remove(*name)).collect()))
+        let mut told = topic_ids::ask(client.client().native_ptr(), broker, &names, PATIENCE)?;
+        let id = |name: &&str| match told.remove(*name) {
+            Some(Err(code)) => Err(Obstacle::Topic(format!("topic {name}: {code}"))),
+            Some(Ok(id)) => Ok(id),
+            None => Ok(None),
+        };
+        let topics = names.iter().map(id).collect::<Result<_, _>>()?;
+        // The client has it from the metadata that were just fetched.
+        Ok(Ids { cluster: client.client().fetch_cluster_id(PATIENCE), topics })
     })
     .await
 }
@@ -96,4 +108,32 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, Obstacle> {
     let answer = tokio::task::spawn_blocking(question).await;
     answer.unwrap_or_else(|error| Err(Obstacle::Kafka(error.to_string())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::consumer::Subscription;
+    use contracts::Cleanup;
+    use rdkafka::mocking::MockCluster;
+    use telemetry::kafka::Kafka;
+
+    const ONE: &[contracts::Topic] = &[contracts::Topic { name: "a.v1", partitions: 1, cleanup: Cleanup::Journal }];
+
+    #[tokio::test]
+    async fn a_topic_that_a_broker_does_not_know_yet_is_not_taken_for_one_without_an_id() {
+        let broker = MockCluster::new(1).unwrap();
+        broker.create_topic("a.v1", 1, 1).unwrap();
+        let kafka = Kafka::at(broker.bootstrap_servers());
+        let topics = Arc::new(Topics::new(ONE, &kafka));
+        let client = Subscription::connect(&kafka, "group", &topics, false).unwrap().member.client();
+        let ask = || ids(client.clone(), topics.clone());
+        let whole = ask().await.unwrap();
+        assert!(whole.cluster.is_some());
+        broker.topic_error("a.v1", RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART).unwrap();
+        let refused = ask().await;
+        assert!(matches!(&refused, Err(Obstacle::Topic(reason)) if reason.contains("a.v1")), "{refused:?}");
+        broker.topic_error("a.v1", RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR).unwrap();
+        assert_eq!(ask().await.unwrap(), whole);
+    }
 }

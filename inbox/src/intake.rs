@@ -144,7 +144,7 @@ impl<H: Handler> Setting<H> {
         };
         drop(client);
         let ended = match checked {
-            Ok(Some(cluster)) => return self.joined(subscription, cluster).await,
+            Ok(Some(())) => return self.joined(subscription).await,
             Ok(None) => Ok(()),
             Err(halt) => Err(End::Halt(halt)),
         };
@@ -152,11 +152,11 @@ impl<H: Handler> Setting<H> {
         ended
     }
 
-    async fn joined(&self, subscription: Subscription, cluster: Option<String>) -> Result<(), End> {
+    async fn joined(&self, subscription: Subscription) -> Result<(), End> {
         if self.alone.is_none() {
             subscription.member.join()?;
         }
-        let mut session = Session::new(self, subscription, cluster);
+        let mut session = Session::new(self, subscription);
         let ended = session.run().await;
         self.leave(session.subscription).await;
         ended
@@ -180,7 +180,7 @@ impl<H: Handler> Setting<H> {
                     return Ok(Some(answer));
                 }
                 Err(Obstacle::Halt(halt)) => return Err(halt),
-                Err(Obstacle::Kafka(reason)) => self.status.kafka(Some(reason)),
+                Err(Obstacle::Kafka(reason) | Obstacle::Topic(reason)) => self.status.kafka(Some(reason)),
                 Err(Obstacle::Database(reason)) => self.status.database(Some(reason)),
             }
             self.pause(&mut backoff).await;

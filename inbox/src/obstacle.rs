@@ -13,6 +13,8 @@ pub(crate) enum Obstacle {
     Halt(Halt),
     /// Kafka does not answer as hoped; it may later.
     Kafka(String),
+    /// A topic is not what it is to be, or a broker does not know it; it may later.
+    Topic(String),
     /// The database does not answer; it may later.
     Database(String),
 }

@@ -6,7 +6,7 @@ use deadpool_postgres::{ClientWrapper, Transaction};
 use tokio_postgres::{Error, types::ToSql};
 
 use crate::{
-    cluster::TopicIds,
+    cluster::Ids,
     owner::Owner,
     schema::quote,
     topics::{Partition, Topics},
@@ -37,6 +37,7 @@ pub(crate) struct Offsets {
     owner: Owner,
     read: String,
     begin: String,
+    identify: String,
     advance: String,
 }
 
@@ -56,6 +57,13 @@ impl Offsets {
                  SELECT $1, $2, topic, partition, first, $6, topic_id
                  FROM unnest($3::text[], $4::int[], $5::bigint[], $7::text[]) AS mine(topic, partition, first, topic_id)
                  ON CONFLICT DO NOTHING"
+            ),
+            identify: format!(
+                "UPDATE {table} AS stored
+                 SET cluster_id = coalesce(stored.cluster_id, $5), topic_id = coalesce(stored.topic_id, mine.topic_id)
+                 FROM unnest($3::text[], $4::int[], $6::text[]) AS mine(topic, partition, topic_id)
+                 WHERE handler = $1 AND generation = $2
+                   AND stored.topic = mine.topic AND stored.partition = mine.partition"
             ),
             advance: format!(
                 "WITH moved AS (
@@ -98,15 +106,31 @@ impl Offsets {
         client: &ClientWrapper,
         topics: &Topics,
         first: &BTreeMap<Partition, i64>,
-        cluster: Option<&str>,
-        topic_ids: &TopicIds,
+        ids: &Ids,
     ) -> Result<(), Error> {
         let (names, numbers) = columns(topics, first.keys());
         let offsets: Vec<i64> = first.values().copied().collect();
-        let ids: Vec<Option<&str>> = first.keys().map(|partition| topic_ids.of(*partition)).collect();
+        let topic_ids: Vec<Option<&str>> = first.keys().map(|partition| ids.of_topic(*partition)).collect();
         let statement = client.prepare_cached(&self.begin).await?;
         let parameters: [&(dyn ToSql + Sync); 7] =
-            [&self.owner.handler, &self.owner.generation, &names, &numbers, &offsets, &cluster, &ids];
+            [&self.owner.handler, &self.owner.generation, &names, &numbers, &offsets, &ids.cluster, &topic_ids];
+        client.execute(&statement, &parameters).await?;
+        Ok(())
+    }
+
+    /// Stores the ids of the cluster and the topics with offsets that were stored before they were known.
+    pub(crate) async fn identify(
+        &self,
+        client: &ClientWrapper,
+        topics: &Topics,
+        partitions: &[Partition],
+        ids: &Ids,
+    ) -> Result<(), Error> {
+        let (names, numbers) = columns(topics, partitions.iter());
+        let topic_ids: Vec<Option<&str>> = partitions.iter().map(|partition| ids.of_topic(*partition)).collect();
+        let statement = client.prepare_cached(&self.identify).await?;
+        let parameters: [&(dyn ToSql + Sync); 6] =
+            [&self.owner.handler, &self.owner.generation, &names, &numbers, &ids.cluster, &topic_ids];
         client.execute(&statement, &parameters).await?;
         Ok(())
     }

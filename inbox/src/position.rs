@@ -7,7 +7,7 @@ use deadpool_postgres::Pool;
 
 use crate::{
     Halt,
-    cluster::{self, Bounds, TopicIds},
+    cluster::{self, Bounds, Ids},
     consumer::GroupConsumer,
     obstacle::Obstacle,
     offsets::{Offsets, Stored},
@@ -26,22 +26,20 @@ pub(crate) struct Finder<'a> {
     pub(crate) topics: &'a Arc<Topics>,
     pub(crate) pool: &'a Pool,
     pub(crate) offsets: &'a Offsets,
-    /// The id of the cluster, where known.
-    pub(crate) cluster: Option<&'a str>,
     pub(crate) client: Arc<GroupConsumer>,
 }
 
 impl Finder<'_> {
-    /// The position of each of these partitions, and the ids that the topics have.
+    /// The position of each of these partitions, and the ids that the cluster and the topics have.
     pub(crate) async fn find(
         &self,
         partitions: &[Partition],
-    ) -> Result<(BTreeMap<Partition, Position>, TopicIds), Obstacle> {
+    ) -> Result<(BTreeMap<Partition, Position>, Ids), Obstacle> {
         for partition in partitions {
             let topic = self.topics.of(*partition);
             Halt::of_partitions(topic, topic.partitions.max(partition.number + 1)).map_or(Ok(()), Err)?;
         }
-        let ids = cluster::topic_ids(self.client.clone(), self.topics.clone()).await?;
+        let ids = cluster::ids(self.client.clone(), self.topics.clone()).await?;
         let mut stored = self.stored(partitions).await?;
         let new: Vec<Partition> = partitions.iter().filter(|of| !stored.contains_key(of)).copied().collect();
         if !new.is_empty() {
@@ -50,13 +48,22 @@ impl Finder<'_> {
         }
         // Asked after the offsets were read: another instance may be moving both.
         let bounds = self.bounds(partitions.to_vec()).await?;
-        let mut positions = BTreeMap::new();
+        let (mut positions, mut unidentified) = (BTreeMap::new(), Vec::new());
         for (partition, stored) in stored {
             if let Some(bounds) = bounds.get(&partition) {
-                let found = Found { bounds: *bounds, cluster: self.cluster, topic_id: ids.of(partition) };
+                let (cluster, topic_id) = (ids.cluster.as_deref(), ids.of_topic(partition));
+                let found = Found { bounds: *bounds, cluster, topic_id };
                 let topic = &self.topics.of(partition).on_cluster;
                 positions.insert(partition, check(topic, partition.number, &stored, &found)?);
+                let is_new = |stored: Option<String>, found: Option<&str>| stored.is_none() && found.is_some();
+                if is_new(stored.cluster, cluster) || is_new(stored.topic_id, topic_id) {
+                    unidentified.push(partition);
+                }
             }
+        }
+        // From now on another cluster or topic is noticed.
+        if !unidentified.is_empty() {
+            self.offsets.identify(&*self.pool.get().await?, self.topics, &unidentified, &ids).await?;
         }
         Ok((positions, ids))
     }
@@ -65,9 +72,9 @@ impl Finder<'_> {
         Ok(self.offsets.read(&*self.pool.get().await?, self.topics, partitions).await?)
     }
 
-    async fn begin(&self, partitions: Vec<Partition>, ids: &TopicIds) -> Result<(), Obstacle> {
+    async fn begin(&self, partitions: Vec<Partition>, ids: &Ids) -> Result<(), Obstacle> {
         let first = self.bounds(partitions).await?.into_iter().map(|(of, bounds)| (of, bounds.first)).collect();
-        Ok(self.offsets.begin(&*self.pool.get().await?, self.topics, &first, self.cluster, ids).await?)
+        Ok(self.offsets.begin(&*self.pool.get().await?, self.topics, &first, ids).await?)
     }
 
     async fn bounds(&self, partitions: Vec<Partition>) -> Result<BTreeMap<Partition, Bounds>, Obstacle> {

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::{
     Handler, Reached,
-    cluster::{self, TopicIds},
+    cluster::{self, Ids},
     consumer::{Member, Rebalance, Sight, Subscription},
     intake::{End, Setting},
     lanes::{Done, Lanes, Writing},
@@ -26,13 +26,11 @@ use crate::{
 /// A membership in the group.
 pub(crate) struct Session<'a, H: Handler> {
     of: &'a Setting<H>,
-    /// The id of the cluster, where known.
-    cluster: Option<String>,
     reader: Reader<'a, H>,
     lanes: Lanes<'a, H>,
     writing: Writing<'a, H>,
-    /// The ids of the topics when this instance was last positioned.
-    topic_ids: TopicIds,
+    /// The ids of the cluster and the topics when this instance was last positioned.
+    ids: Ids,
     /// When it is looked next whether they are still the same.
     look_at_topics: Instant,
     /// The partitions that the group has given out to this instance.
@@ -95,14 +93,13 @@ enum Next<'a, H> {
 
 impl<'a, H: Handler> Session<'a, H> {
     /// A session of a member that has asked to join.
-    pub(crate) fn new(of: &'a Setting<H>, subscription: Subscription, cluster: Option<String>) -> Self {
+    pub(crate) fn new(of: &'a Setting<H>, subscription: Subscription) -> Self {
         Self {
             of,
-            cluster,
             reader: Reader::new(of),
             lanes: Lanes::new(of),
             writing: Writing::new(),
-            topic_ids: TopicIds::default(),
+            ids: Ids::default(),
             look_at_topics: Instant::now(),
             mine: Vec::new(),
             full: BTreeSet::new(),
@@ -224,7 +221,6 @@ impl<'a, H: Handler> Session<'a, H> {
             topics: &self.of.topics,
             pool: &self.of.intake.pool,
             offsets: &self.of.offsets,
-            cluster: self.cluster.as_deref(),
             client: self.subscription.member.client(),
         };
         let found = self.of.overcome(|| finder.find(&self.mine));
@@ -240,12 +236,12 @@ impl<'a, H: Handler> Session<'a, H> {
                 _ = self.reader.fill(member, &mut self.lanes), if held => {}
             }
         };
-        let Some((positions, topic_ids)) = found else { return Ok(()) };
+        let Some((positions, ids)) = found else { return Ok(()) };
         if self.subscription.member.is_held() && self.subscription.news.are_waiting() {
             return Ok(());
         }
         count_parked(self.of).await;
-        self.topic_ids = topic_ids;
+        self.ids = ids;
         self.look_at_topics = Instant::now() + LOOK_AT_TOPICS;
         let goes_on = positions.iter().filter(|(of, _)| !self.full.contains(of));
         let next: BTreeMap<Partition, i64> = goes_on.map(|(of, position)| (*of, position.next)).collect();
@@ -324,10 +320,11 @@ impl<'a, H: Handler> Session<'a, H> {
         if self.settle().await? == Noted::Moved {
             return self.position().await;
         }
-        match cluster::topic_ids(self.subscription.member.client(), self.of.topics.clone()).await {
-            // Positioning finds out what that means.
-            Ok(ids) if ids != self.topic_ids => self.position().await,
-            _ => Ok(()),
+        match cluster::ids(self.subscription.member.client(), self.of.topics.clone()).await {
+            Ok(ids) if ids == self.ids => Ok(()),
+            // Positioning finds out what that means, and waits for a topic that is gone.
+            Ok(_) | Err(Obstacle::Topic(_)) => self.position().await,
+            Err(_) => Ok(()),
         }
     }
 

@@ -22,23 +22,21 @@ use rdkafka::{
     types::{RDKafka, RDKafkaErrorCode, RDKafkaRespErr},
 };
 
-/// The ids of those of these topics that have one, as Kafka writes them; none where the brokers know nothing of ids. The broker
-/// with this number is asked. Blocks for at most `patience`.
+/// What a broker tells about each topic: its id, as Kafka writes it, none where the brokers keep none; or why it tells nothing of
+/// the topic, which is no word about its id.
+pub(crate) type Told = BTreeMap<String, Result<Option<String>, RDKafkaErrorCode>>;
+
+/// Asks the broker with this number. Brokers that know nothing of ids tell of no topic. Blocks for at most `patience`.
 ///
 /// # Errors
 /// When no broker answers.
-pub(crate) fn ask(
-    client: *mut RDKafka,
-    broker: i32,
-    names: &[&str],
-    patience: Duration,
-) -> KafkaResult<BTreeMap<String, String>> {
+pub(crate) fn ask(client: *mut RDKafka, broker: i32, names: &[&str], patience: Duration) -> KafkaResult<Told> {
     // No topic's name has a zero byte in it.
     let names: Vec<CString> = names.iter().filter_map(|name| CString::new(*name).ok()).collect();
     match describe(client, broker, &names, patience) {
-        Err(RDKafkaErrorCode::UnsupportedFeature | RDKafkaErrorCode::UnsupportedVersion) => Ok(BTreeMap::new()),
+        Err(RDKafkaErrorCode::UnsupportedFeature | RDKafkaErrorCode::UnsupportedVersion) => Ok(Told::new()),
         Err(code) => Err(KafkaError::AdminOp(code)),
-        Ok(ids) => Ok(ids),
+        Ok(told) => Ok(told),
     }
 }
 
@@ -51,7 +49,7 @@ fn describe(
     broker: i32,
     names: &[CString],
     patience: Duration,
-) -> Result<BTreeMap<String, String>, RDKafkaErrorCode> {
+) -> Result<Told, RDKafkaErrorCode> {
     let patience = i32::try_from(patience.as_millis()).unwrap_or(i32::MAX);
     let mut pointers: Vec<_> = names.iter().map(|name| name.as_ptr()).collect();
     let operation = rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS;
@@ -77,25 +75,28 @@ fn describe(
         let mut count = 0;
         let found =
             rd_kafka_DescribeTopics_result_topics(rd_kafka_event_DescribeTopics_result(event.0), &raw mut count);
-        Ok((0..count).filter_map(|place| id(*found.add(place))).collect())
+        Ok((0..count).filter_map(|place| told(*found.add(place))).collect())
     }
 }
 
-/// A topic's name and its id.
+/// A topic's name, and what is told of it.
 #[allow(unsafe_code, reason = "called while the answer that holds the description is there")]
-unsafe fn id(topic: *const rd_kafka_TopicDescription_t) -> Option<(String, String)> {
+unsafe fn told(
+    topic: *const rd_kafka_TopicDescription_t,
+) -> Option<(String, Result<Option<String>, RDKafkaErrorCode>)> {
     let text = |pointer| unsafe { CStr::from_ptr(pointer) }.to_str().map(str::to_owned).ok();
     unsafe {
+        let name = text(rd_kafka_TopicDescription_name(topic))?;
         let error = rd_kafka_error_code(rd_kafka_TopicDescription_error(topic));
         if error != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
-            return None;
+            return Some((name, Err(error.into())));
         }
         let id = rd_kafka_TopicDescription_topic_id(topic);
         // All zeros: the brokers keep none.
         if rd_kafka_Uuid_most_significant_bits(id) == 0 && rd_kafka_Uuid_least_significant_bits(id) == 0 {
-            return None;
+            return Some((name, Ok(None)));
         }
-        Some((text(rd_kafka_TopicDescription_name(topic))?, text(rd_kafka_Uuid_base64str(id))?))
+        Some((name, Ok(text(rd_kafka_Uuid_base64str(id)))))
     }
 }
 

@@ -90,6 +90,27 @@ async fn a_topic_that_is_made_anew_and_longer_while_it_waits_halts() {
     fixture.assert_another_topic(&mut instance).await;
 }
 
+/// As after a start at which the brokers did not tell the ids, or kept none yet.
+#[tokio::test(flavor = "multi_thread")]
+async fn ids_that_were_not_known_at_first_are_stored_as_soon_as_they_are() {
+    let fixture = Fixture::new("ids later", ONE).await;
+    fixture.produce(&ONE[0], records(0, 10)).await;
+    fixture.start_and_stop(10).await;
+    fixture
+        .admin
+        .batch_execute(r#"UPDATE "the view".inbox_offset SET cluster_id = NULL, topic_id = NULL"#)
+        .await
+        .unwrap();
+    fixture.produce(&ONE[0], records(10, 1)).await;
+    fixture.start_and_stop(11).await;
+    let known = r#"SELECT count(*) FROM "the view".inbox_offset WHERE cluster_id <> '' AND topic_id <> ''"#;
+    assert_eq!(fixture.number(known, &[]).await, 1);
+    fixture.make_anew().await;
+    fixture.produce(&ONE[0], records(20, 30)).await;
+    fixture.assert_another_topic(&mut fixture.start(Recorder::of(ONE))).await;
+    assert_eq!(fixture.effects().await, 11, "nothing of it is applied");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_handler_starts_where_the_topic_does() {
     let fixture = Fixture::new("late", ONE).await;
