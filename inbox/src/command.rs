@@ -21,8 +21,8 @@ pub const MAX_PARKED: usize = 100;
 /// The flag that limits how much may be parked.
 #[derive(Clone, Debug, Args)]
 pub struct ParkingArgs {
-    /// The most aggregates of a partition that may be parked, each with its events that could not be applied. Before one more
-    /// is, the partition stops, and /readyz says so.
+    /// The most aggregates of a partition that may be parked, each with its events that could not be applied; a message without a
+    /// usable key counts like one. Before one more is, the partition stops, and /readyz says so.
     #[arg(long, env = "MAX_PARKED_AGGREGATES", default_value_t = MAX_PARKED.to_string(), value_name = "NUMBER")]
     max_parked_aggregates: String,
 }
@@ -33,8 +33,8 @@ impl ParkingArgs {
         const MOST: usize = 1_000_000;
         let setting = "--max-parked-aggregates / MAX_PARKED_AGGREGATES";
         let limit = problems.parse::<usize>(setting, &self.max_parked_aggregates)?;
-        if limit > MOST {
-            problems.add(setting, format!("must be at most {MOST}"));
+        if !(1..=MOST).contains(&limit) {
+            problems.add(setting, format!("must be from 1 to {MOST}"));
         }
         Some(limit)
     }
@@ -255,6 +255,16 @@ async fn retry(
             }
         }
     }
+    if aggregate.is_none() {
+        for desk in desks {
+            let alone = set_aside_alone(desk, handler).await?;
+            if alone > 0 {
+                let what = format!("{alone} set aside without a usable key, which cannot be retried");
+                writeln!(out, "{what}: `inbox list` shows them, `inbox skip --message` drops one")?;
+                all_applied = false;
+            }
+        }
+    }
     match (found, aggregate) {
         (false, Some(aggregate)) if all_applied => {
             Err(Failure::Refused(format!("nothing of {aggregate:?} is parked; `inbox list` shows what is")))
@@ -331,6 +341,15 @@ async fn skip_message(desks: &[Desk], handler: &str, message: &str, out: &mut im
     Ok(true)
 }
 
+/// How many messages are set aside alone.
+async fn set_aside_alone(desk: &Desk, handler: Option<&str>) -> Result<i64, Failure> {
+    let sql = format!(
+        "SELECT count(*) FROM {}.inbox_dead_letter WHERE ($1::text IS NULL OR handler = $1) AND aggregate IS NULL",
+        quote(&desk.schema)
+    );
+    Ok(desk.pool.get().await?.query_one(&sql, &[&handler]).await?.try_get(0)?)
+}
+
 /// The parked aggregates, those that have waited longest first.
 async fn places(desk: &Desk, handler: Option<&str>, aggregate: Option<&str>) -> Result<Vec<Place>, Failure> {
     let sql = format!(
@@ -350,4 +369,23 @@ async fn places(desk: &Desk, handler: Option<&str>, aggregate: Option<&str>) -> 
         })
     };
     rows.iter().map(place).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn at_least_one_aggregate_may_be_parked() {
+        let checked = |limit: &str| {
+            let mut problems = Problems::new();
+            let args = ParkingArgs { max_parked_aggregates: limit.to_owned() };
+            let limit = args.check(&mut problems);
+            problems.finish(limit).map_err(|problems| problems.to_string())
+        };
+        assert_eq!([checked("1"), checked("1000000")], [Ok(1), Ok(1_000_000)]);
+        for limit in ["0", "1000001"] {
+            assert!(checked(limit).unwrap_err().contains("--max-parked-aggregates / MAX_PARKED_AGGREGATES"), "{limit}");
+        }
+    }
 }

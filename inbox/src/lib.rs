@@ -86,7 +86,8 @@ pub struct Intake {
     pub health: Health,
     /// Told about lag, batches and events set aside.
     pub metrics: Metrics,
-    /// The most aggregates of a partition that may be parked; before one more is, the partition stops.
+    /// The most aggregates of a partition that may be parked, messages without a usable key counting like one each; before one
+    /// more is, the partition stops. At least 1.
     pub max_parked: usize,
     /// How many batches of a handler may be written at once, each of other partitions. More than one is for handlers whose
     /// effects in different partitions have nothing to do with each other.

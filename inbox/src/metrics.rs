@@ -15,7 +15,7 @@ use prometheus_client::{
 };
 use telemetry::metrics::Metrics;
 
-use crate::{owner::Owner, topics::Partition};
+use crate::{owner::Owner, parked::Aside, topics::Partition};
 
 /// One intake's metrics.
 #[derive(Default)]
@@ -106,9 +106,10 @@ impl Meters {
         });
     }
 
-    /// So many aggregates are parked, in each partition where there are any.
-    pub(crate) fn parked(&self, counts: &BTreeMap<Partition, usize>) {
-        self.parked.set(counts.values().sum::<usize>().try_into().unwrap_or(i64::MAX));
+    /// So much is set aside, in each partition where anything is.
+    pub(crate) fn parked(&self, counts: &BTreeMap<Partition, Aside>) {
+        let aggregates: usize = counts.values().map(|aside| aside.aggregates).sum();
+        self.parked.set(aggregates.try_into().unwrap_or(i64::MAX));
     }
 
     /// Whether no messages are fetched for now.
@@ -147,7 +148,8 @@ mod tests {
         assert_eq!(meters.lag.get(), 3);
         meters.committed(&[(second, 7)].into(), 1, 0);
         assert_eq!(meters.lag.get(), 2, "an end that is behind is no negative lag");
-        meters.parked(&[(first, 2), (second, 1)].into());
+        let aside = |aggregates| Aside { aggregates, alone: 7 };
+        meters.parked(&[(first, aside(2)), (second, aside(1))].into());
         let text = metrics.encode();
         for line in [
             "inbox_events_applied_total{handler=\"accounts\"} 8",

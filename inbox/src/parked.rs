@@ -24,6 +24,22 @@ pub(crate) struct Passed {
     pub(crate) sequence: Option<i64>,
 }
 
+/// What is set aside of a partition.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Aside {
+    /// Aggregates that are parked.
+    pub(crate) aggregates: usize,
+    /// Messages without a usable key.
+    pub(crate) alone: usize,
+}
+
+impl Aside {
+    /// What counts towards the limit.
+    pub(crate) fn count(self) -> usize {
+        self.aggregates + self.alone
+    }
+}
+
 /// The statements, for one handler.
 pub(crate) struct Parked {
     owner: Owner,
@@ -50,8 +66,13 @@ impl Parked {
                  ORDER BY topic, partition, aggregate FOR UPDATE OF parked"
             ),
             count: format!(
-                "SELECT topic, partition, count(*) FROM {table}
-                 WHERE handler = $1 AND generation = $2 GROUP BY topic, partition"
+                "SELECT topic, partition, sum(aggregates)::bigint, sum(alone)::bigint FROM (
+                     SELECT topic, partition, count(*) AS aggregates, 0 AS alone FROM {table}
+                     WHERE handler = $1 AND generation = $2 GROUP BY topic, partition
+                     UNION ALL
+                     SELECT topic, partition, 0, count(*) FROM {letters}
+                     WHERE handler = $1 AND generation = $2 AND aggregate IS NULL GROUP BY topic, partition
+                 ) AS aside GROUP BY topic, partition"
             ),
             park: format!(
                 "INSERT INTO {table} (handler, generation, topic, partition, aggregate)
@@ -102,17 +123,19 @@ impl Parked {
         Ok(locked)
     }
 
-    /// How many aggregates of each partition are parked; those without any are not in the answer.
+    /// How much of each partition is set aside; those of which nothing is are not in the answer.
     pub(crate) async fn count(
         &self,
         client: &impl GenericClient,
         topics: &Topics,
-    ) -> Result<BTreeMap<Partition, usize>, Error> {
+    ) -> Result<BTreeMap<Partition, Aside>, Error> {
         let statement = client.prepare_cached(&self.count).await?;
         let mut counts = BTreeMap::new();
         for row in client.query(&statement, &[&self.owner.handler, &self.owner.generation]).await? {
             if let Some(partition) = topics.partition(row.try_get(0)?, row.try_get(1)?) {
-                counts.insert(partition, usize::try_from(row.try_get::<_, i64>(2)?).unwrap_or_default());
+                let count =
+                    |column| Ok::<_, Error>(usize::try_from(row.try_get::<_, i64>(column)?).unwrap_or_default());
+                counts.insert(partition, Aside { aggregates: count(2)?, alone: count(3)? });
             }
         }
         Ok(counts)

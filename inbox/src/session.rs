@@ -17,6 +17,7 @@ use crate::{
     intake::{End, Setting},
     lanes::{Done, Lanes, Writing},
     obstacle::Obstacle,
+    parked::Aside,
     position::Finder,
     reader::Reader,
     topics::Partition,
@@ -35,7 +36,7 @@ pub(crate) struct Session<'a, H: Handler> {
     look_at_topics: Instant,
     /// The partitions that the group has given out to this instance.
     mine: Vec<Partition>,
-    /// Those of them that stand still, since too much of them is parked.
+    /// Those of them that stand still, since too much of them is set aside.
     full: BTreeSet<Partition>,
     /// When it is looked next what is parked.
     look_at: Instant,
@@ -261,7 +262,7 @@ impl<'a, H: Handler> Session<'a, H> {
         let Some(counts) = count_parked(self.of).await else { return Ok(()) };
         let before = self.full.len();
         let limit = self.of.intake.max_parked;
-        self.full.retain(|partition| counts.get(partition).is_some_and(|count| *count >= limit));
+        self.full.retain(|partition| counts.get(partition).is_some_and(|aside| aside.count() >= limit));
         if self.full.len() < before { self.position().await } else { Ok(()) }
     }
 
@@ -272,8 +273,9 @@ impl<'a, H: Handler> Session<'a, H> {
         let limit = self.of.intake.max_parked;
         (!partitions.is_empty()).then(|| {
             format!(
-                "standing still: {}: {limit} aggregates are parked, the limit; see `inbox list`, mend the cause, then \
-                 `inbox retry --all` or `inbox skip`",
+                "standing still: {}: {limit} aggregates or messages without a usable key are set aside, the limit; see \
+                 `inbox list`, mend the cause, then `inbox retry --all` or `inbox skip`; where what mends them comes later on \
+                 the topic, raise --max-parked-aggregates",
                 partitions.join(", ")
             )
         })
@@ -372,8 +374,8 @@ fn hold<H>(of: &Setting<H>, member: &mut Member) -> Result<(), End> {
     Ok(member.hold()?)
 }
 
-/// How many aggregates of each partition are parked, if the database says so now.
-async fn count_parked<H>(of: &Setting<H>) -> Option<BTreeMap<Partition, usize>> {
+/// How much of each partition is set aside, if the database says so now.
+async fn count_parked<H>(of: &Setting<H>) -> Option<BTreeMap<Partition, Aside>> {
     let counts = async {
         let client = of.intake.pool.get().await?;
         Ok::<_, Obstacle>(of.parked.count(&client, &of.topics).await?)

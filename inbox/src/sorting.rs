@@ -1,11 +1,11 @@
 //! Which of a batch's events are applied, which queue behind a parked one, and which are left for later. No I/O.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use crate::{
     Parking,
     message::Message,
-    parked::{Aggregate, Passed},
+    parked::{Aggregate, Aside, Passed},
     topics::Partition,
 };
 
@@ -84,40 +84,107 @@ impl<'a> Sorting<'a> {
         self.parking_now.keys().copied().collect()
     }
 
-    /// Where partitions have to stop so that no more than `limit` aggregates of each are parked, `already` being so.
-    pub(crate) fn over(&self, limit: usize, already: &BTreeMap<Partition, usize>) -> BTreeMap<Partition, i64> {
-        let mut firsts: Vec<(Partition, i64)> = self.parking_now.iter().map(|((of, _), first)| (*of, *first)).collect();
-        firsts.sort_unstable();
-        let (mut counts, mut stops) = (already.clone(), BTreeMap::new());
-        for (partition, first) in firsts {
-            let count = counts.entry(partition).or_default();
-            *count += 1;
-            if *count > limit {
-                stops.entry(partition).or_insert(first);
+    /// Whether it sets aside what was not before: an aggregate, or a message without a usable key.
+    pub(crate) fn adds(&self) -> bool {
+        !self.parking_now.is_empty() || self.letters.iter().any(|letter| letter.message.aggregate().is_none())
+    }
+
+    /// Where partitions have to stop so that no more than `limit` of each is set aside in the end, `already` being so. What
+    /// messages further on make obsolete does not count, up to where the partition stops.
+    pub(crate) fn over(
+        &self,
+        limit: usize,
+        already: &BTreeMap<Partition, Aside>,
+        messages: &'a [Message],
+    ) -> BTreeMap<Partition, i64> {
+        let place = |message: &Message| (message.partition, message.offset);
+        let aside = self.letters.iter().map(|letter| (place(letter.message), letter.message, true));
+        let passing = self.passing(messages).map(|(_, message)| (place(message), message, false));
+        let mut steps: Vec<((Partition, i64), &Message, bool)> = aside.chain(passing).collect();
+        steps.sort_unstable_by_key(|(place, ..)| *place);
+        // The last version of each aggregate that is parked, where that is known.
+        let mut parked: BTreeMap<Aggregate<'_>, Option<i64>> = self.parked.iter().map(|of| (*of, None)).collect();
+        let mut tallies: BTreeMap<Partition, Tally> = BTreeMap::new();
+        for ((partition, offset), message, is_aside) in steps {
+            let before = || already.get(&partition).copied().unwrap_or_default().count();
+            let tally = tallies.entry(partition).or_insert_with(|| Tally::new(before(), limit));
+            let (aggregate, version) = (message.aggregate().map(|key| (partition, key)), message.sequence());
+            match aggregate {
+                None => tally.more(offset),
+                Some(aggregate) if is_aside => match parked.entry(aggregate) {
+                    Entry::Occupied(mut last) => *last.get_mut() = version.max(*last.get()),
+                    Entry::Vacant(place) => {
+                        place.insert(version);
+                        tally.more(offset);
+                    }
+                },
+                Some(aggregate) => {
+                    let is_later = |last: &Option<i64>| last.zip(version).is_none_or(|(last, this)| last <= this);
+                    if parked.get(&aggregate).is_some_and(is_later) {
+                        parked.remove(&aggregate);
+                        tally.less();
+                    }
+                }
             }
         }
-        stops
+        tallies.into_iter().filter_map(|(partition, tally)| Some((partition, tally.stop?))).collect()
     }
 
     /// Which parked aggregates have an event among these that was applied, where that makes the parked ones obsolete.
     pub(crate) fn passed(&self, messages: &'a [Message]) -> BTreeMap<Aggregate<'a>, Passed> {
         let mut passed = BTreeMap::new();
-        if self.parking != Parking::Replace || (self.parked.is_empty() && self.parking_now.is_empty()) {
-            return passed;
-        }
-        let aside: BTreeSet<(Partition, i64)> =
-            self.letters.iter().map(|letter| (letter.message.partition, letter.message.offset)).collect();
-        for message in messages {
-            let Some(aggregate) = message.aggregate().map(|key| (message.partition, key)) else { continue };
-            let is_parked = self.parked.contains(&aggregate) || self.parking_now.contains_key(&aggregate);
-            let is_applied = self.way(message) == Way::Apply && !aside.contains(&(message.partition, message.offset));
-            if is_parked && is_applied {
-                let last = passed.entry(aggregate).or_insert(Passed { offset: message.offset, sequence: None });
-                last.offset = last.offset.max(message.offset);
-                last.sequence = last.sequence.max(message.sequence());
-            }
+        for (aggregate, message) in self.passing(messages) {
+            let last = passed.entry(aggregate).or_insert(Passed { offset: message.offset, sequence: None });
+            last.offset = last.offset.max(message.offset);
+            last.sequence = last.sequence.max(message.sequence());
         }
         passed
+    }
+
+    /// Those of the messages that were applied and are about parked aggregates, where that makes the parked events obsolete.
+    fn passing(&self, messages: &'a [Message]) -> impl Iterator<Item = (Aggregate<'a>, &'a Message)> {
+        let may_pass = self.parking == Parking::Replace && !(self.parked.is_empty() && self.parking_now.is_empty());
+        let messages = if may_pass { messages } else { &[] };
+        let aside: BTreeSet<(Partition, i64)> = match may_pass {
+            true => self.letters.iter().map(|letter| (letter.message.partition, letter.message.offset)).collect(),
+            false => BTreeSet::new(),
+        };
+        messages.iter().filter_map(move |message| {
+            let aggregate = (message.partition, message.aggregate()?);
+            let is_parked = self.parked.contains(&aggregate) || self.parking_now.contains_key(&aggregate);
+            let is_applied = self.way(message) == Way::Apply && !aside.contains(&(message.partition, message.offset));
+            (is_parked && is_applied).then_some((aggregate, message))
+        })
+    }
+}
+
+/// How much of a partition is set aside, from one message to the next.
+struct Tally {
+    count: usize,
+    /// More than these must not be so in the end.
+    most: usize,
+    /// The last message before which there were no more.
+    stop: Option<i64>,
+}
+
+impl Tally {
+    fn new(already: usize, limit: usize) -> Self {
+        // Where the limit was lowered, what is there stays.
+        Self { count: already, most: limit.max(already), stop: None }
+    }
+
+    fn more(&mut self, offset: i64) {
+        self.count += 1;
+        if self.count > self.most {
+            self.stop.get_or_insert(offset);
+        }
+    }
+
+    fn less(&mut self) {
+        self.count = self.count.saturating_sub(1);
+        if self.count <= self.most {
+            self.stop = None;
+        }
     }
 }
 
@@ -159,11 +226,49 @@ mod tests {
             ["a", "b", "a", "c", "d"].into_iter().zip(0..).map(|(key, at)| of(key, at)).collect();
         let mut sorting = Sorting::new(Parking::Queue, vec![(HERE, "b")], BTreeMap::new());
         messages.iter().for_each(|message| sorting.set_aside(message, Some("no".into())));
-        assert_eq!(sorting.over(4, &[(HERE, 1)].into()), BTreeMap::new());
-        assert_eq!(sorting.over(2, &[(HERE, 1)].into()), [(HERE, 3)].into());
+        let already: BTreeMap<Partition, Aside> = [(HERE, Aside { aggregates: 1, alone: 0 })].into();
+        assert_eq!(sorting.over(4, &already, &[]), BTreeMap::new());
+        assert_eq!(sorting.over(2, &already, &[]), [(HERE, 3)].into());
         let mut stopped = Sorting::new(Parking::Queue, Vec::new(), [(HERE, 3)].into());
         messages.iter().for_each(|message| stopped.set_aside(message, Some("no".into())));
         assert_eq!(stopped.letters().len(), 3, "what comes later is not set aside");
         assert_eq!(stopped.way(&messages[3]), Way::Later);
+    }
+
+    #[test]
+    fn a_message_without_a_usable_key_counts_like_an_aggregate() {
+        let keyless = |offset| Message::new(HERE, offset, None, None, Some(&[]));
+        let messages = [keyless(0), of("a", 1), keyless(2), of("a", 3)];
+        let mut sorting = Sorting::new(Parking::Queue, Vec::new(), BTreeMap::new());
+        messages.iter().for_each(|message| sorting.set_aside(message, Some("no".into())));
+        assert!(sorting.adds());
+        assert_eq!(sorting.over(3, &BTreeMap::new(), &[]), BTreeMap::new());
+        assert_eq!(sorting.over(2, &BTreeMap::new(), &[]), [(HERE, 2)].into());
+        let already = [(HERE, Aside { aggregates: 0, alone: 1 })].into();
+        assert_eq!(sorting.over(2, &already, &[]), [(HERE, 1)].into());
+        assert_eq!(sorting.over(1, &[(HERE, Aside { aggregates: 1, alone: 4 })].into(), &[]), [(HERE, 0)].into());
+    }
+
+    #[test]
+    fn what_later_documents_make_good_does_not_count() {
+        let document = |key: &str, offset, version: &str| {
+            let headers = [("ce_sequence", Some(version.as_bytes()))];
+            Message::new(HERE, offset, Some(key.as_bytes()), None, Some(&headers))
+        };
+        let over = |parking, bad: &[i64], limit| {
+            let messages = [("a", "1"), ("b", "1"), ("a", "2"), ("c", "2"), ("c", "1"), ("d", "1")];
+            let messages = messages.into_iter().zip(0..).map(|((key, version), at)| document(key, at, version));
+            let messages: Vec<Message> = messages.collect();
+            let mut sorting = Sorting::new(parking, vec![(HERE, "d")], BTreeMap::new());
+            let bad = messages.iter().filter(|message| bad.contains(&message.offset));
+            bad.for_each(|message| sorting.set_aside(message, Some("no".into())));
+            sorting.over(limit, &[(HERE, Aside { aggregates: 1, alone: 0 })].into(), &messages)
+        };
+        let stop = |at: i64| -> BTreeMap<Partition, i64> { [(HERE, at)].into() };
+        assert_eq!(over(Parking::Replace, &[0, 1], 1), stop(1), "d has become free, a was passed");
+        assert_eq!(over(Parking::Replace, &[0], 1), BTreeMap::new(), "a is passed, and so is d");
+        assert_eq!(over(Parking::Replace, &[0, 1, 5], 2), BTreeMap::new(), "only b is added");
+        assert_eq!(over(Parking::Alone, &[0, 1, 5], 2), stop(1), "nothing passes");
+        assert_eq!(over(Parking::Replace, &[3, 5], 1), stop(3), "an older document makes nothing good");
     }
 }

@@ -32,8 +32,7 @@ const LAST_BATCH: Duration = Duration::from_secs(5);
 pub(crate) enum Written {
     /// Its effects are there.
     Committed,
-    /// Its effects are there, but for those of these partitions from some event on: it would have parked too many
-    /// aggregates.
+    /// Its effects are there, but for those of these partitions from some event on: too much would have been set aside.
     Full(BTreeSet<Partition>),
     /// The stored offsets are not those that it follows: nothing of it is there, or all of it was already.
     Fenced,
@@ -161,7 +160,7 @@ impl<'a, H: Handler> Writer<'a, H> {
             sorting.set_aside(&unreadable.message, Some(unreadable.error.clone()));
         }
         let applied = self.apply(&mut transaction, batch, one_by_one, &mut sorting).await?;
-        if let Some(over) = self.park(&transaction, &sorting).await? {
+        if let Some(over) = self.park(&transaction, batch, &sorting).await? {
             transaction.rollback().await?;
             return Ok(Tried::Over(over));
         }
@@ -183,22 +182,26 @@ impl<'a, H: Handler> Writer<'a, H> {
         Ok(Tried::Committed(next))
     }
 
-    /// Sets aside what is to be. Where partitions would have too much parked then, gives where they have to stop instead.
-    async fn park(
+    /// Sets aside what is to be. Where partitions would have too much set aside then, gives where they have to stop instead.
+    async fn park<'b>(
         &self,
         transaction: &Transaction<'_>,
-        sorting: &Sorting<'_>,
+        batch: &'b Batch<H::Event>,
+        sorting: &Sorting<'b>,
     ) -> Result<Option<BTreeMap<Partition, i64>>, Failure> {
         if sorting.letters().is_empty() {
             return Ok(None);
         }
         let topics = &self.of.topics;
-        let parking = sorting.newly_parked();
-        if !parking.is_empty() {
-            let over = sorting.over(self.of.intake.max_parked, &self.of.parked.count(transaction, topics).await?);
+        if sorting.adds() {
+            let already = self.of.parked.count(transaction, topics).await?;
+            let over = sorting.over(self.of.intake.max_parked, &already, &batch.origins);
             if !over.is_empty() {
                 return Ok(Some(over));
             }
+        }
+        let parking = sorting.newly_parked();
+        if !parking.is_empty() {
             self.of.parked.park(transaction, topics, &parking).await?;
         }
         self.of.dead_letters.set_aside(transaction, topics, sorting.letters()).await?;

@@ -123,6 +123,75 @@ async fn too_many_parked_aggregates_stop_the_partition_until_they_are_retried() 
     fixture.assert_once_and_in_order(4).await;
 }
 
+/// A producer with a fault in its keys would have everything set aside, and nobody would notice.
+#[tokio::test(flavor = "multi_thread")]
+async fn too_many_messages_without_a_usable_key_stop_the_partition_until_they_are_skipped() {
+    let mut fixture = Fixture::new("keyless", ONE).await;
+    fixture.max_parked = 2;
+    let mut all: Vec<_> = (1..=4).map(|n| record("a", n)).collect();
+    (all[0].key, all[1].key, all[2].key) = (None, Some(b"another".to_vec()), None);
+    fixture.produce(&ONE[0], all).await;
+    let instance = fixture.start(Recorder::of(ONE));
+    instance.await_state(false, "messages without a usable key").await;
+    assert_eq!((fixture.reasons().await.len(), fixture.effects().await, fixture.next_offsets().await), (2, 0, 2));
+
+    let (done, said) = fixture.command(Recorder::of(ONE), &["retry", "--all"]).await.unwrap();
+    assert!(!done && said.contains("2 set aside without a usable key, which cannot be retried"), "{said}");
+    let (_, list) = fixture.command(Recorder::of(ONE), &["list"]).await.unwrap();
+    assert!(list.contains("- (no key)") && list.contains("- (key another)"), "{list}");
+    let topic = fixture.kafka.topic(ONE[0].name);
+    let first = format!("{topic}/0/0");
+    let skip = ["skip", "--handler", "recorder", "--message", &first, "--yes"];
+    let (done, said) = fixture.command(Recorder::of(ONE), &skip).await.unwrap();
+    assert!(done && said.contains(&format!("skipped {first}")), "{said}");
+    let again = fixture.command(Recorder::of(ONE), &skip).await.unwrap_err();
+    assert!(again.contains("has set aside no message"), "{again}");
+    for malformed in ["1", "a/1", "a/b/1", "a/0/x"] {
+        let line = ["skip", "--handler", "recorder", "--message", malformed, "--yes"];
+        let refused = fixture.command(Recorder::of(ONE), &line).await.unwrap_err();
+        assert!(refused.contains("is not TOPIC/PARTITION/OFFSET"), "{refused}");
+    }
+
+    instance.await_state(true, "").await;
+    fixture.await_effects(1).await;
+    assert_eq!((fixture.numbers("a").await, fixture.reasons().await.len()), (vec![4], 2));
+    assert_eq!(instance.stop().await, Ok(()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_that_is_good_again_in_the_same_batch_takes_no_room() {
+    let mut fixture = Fixture::new("passed in a batch", ONE).await;
+    fixture.max_parked = 2;
+    let numbers = [("a", 13), ("b", 13), ("c", 13), ("b", 14), ("d", 1)];
+    fixture.produce(&ONE[0], numbers.map(|(subject, n)| record(subject, n)).into()).await;
+    let instance = fixture.start(Recorder { parking: Parking::Replace, ..Recorder::of(ONE) });
+    fixture.await_effects(2).await;
+    instance.await_state(true, "").await;
+    assert_eq!((fixture.parked().await, fixture.next_offsets().await), (2, 5));
+    assert_eq!(instance.stop().await, Ok(()));
+}
+
+/// Given an event that cannot be applied, when a later one of its aggregate comes, then that is applied, and the first one waits
+/// still until it is retried.
+#[tokio::test(flavor = "multi_thread")]
+async fn events_that_do_not_build_on_each_other_pass_and_are_kept() {
+    let fixture = Fixture::new("alone", ONE).await;
+    let lines = || Recorder { parking: Parking::Alone, ..Recorder::of(ONE) };
+    let instance = fixture.start(lines());
+    fixture.produce(&ONE[0], vec![record("a", 13), record("a", 14)]).await;
+    fixture.await_effects(1).await;
+    fixture.produce(&ONE[0], vec![record("a", 15)]).await;
+    fixture.await_effects(2).await;
+    assert_eq!(
+        (fixture.numbers("a").await, fixture.reasons().await.len(), fixture.parked().await),
+        (vec![14, 15], 1, 1)
+    );
+    fixture.admin.batch_execute(ALLOW_13).await.unwrap();
+    assert!(fixture.command(lines(), &["retry", "--all"]).await.unwrap().0);
+    assert_eq!((fixture.numbers("a").await, fixture.parked().await), (vec![14, 15, 13], 0));
+    assert_eq!(instance.stop().await, Ok(()));
+}
+
 impl Fixture {
     /// Waits until so many of the service's transactions stand behind a lock.
     async fn await_waiting(&self, transactions: i64) {
