@@ -1,5 +1,7 @@
 //! What the owner of an intake provides.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use contracts::Topic;
 use deadpool_postgres::Transaction;
 
@@ -77,4 +79,11 @@ pub trait Handler: Send + Sync + 'static {
         transaction: &Transaction<'_>,
         events: &[Self::Event],
     ) -> impl Future<Output = Result<(), Unapplied>> + Send;
+}
+
+/// Has the handler read a message. A panic is that message's fault alone: read again, it would only come again. What it said
+/// may quote the document, so it is not kept.
+pub(crate) fn decode<H: Handler>(handler: &H, delivery: &Delivery) -> Result<Option<H::Event>, Undecodable> {
+    catch_unwind(AssertUnwindSafe(|| handler.decode(delivery)))
+        .unwrap_or_else(|_| Err(Undecodable("the handler panicked while it read the message".to_owned())))
 }

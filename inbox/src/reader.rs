@@ -12,6 +12,7 @@ use crate::{
     Handler,
     batch::{Batch, Reading},
     consumer::Member,
+    handler,
     intake::Setting,
     lanes::Lanes,
     message::Message,
@@ -100,7 +101,7 @@ impl<'a, H: Handler> Reader<'a, H> {
             Ok(delivery) => delivery,
             Err(error) => return Reading::Unreadable(error.0),
         };
-        let decoded = self.of.handler.decode(&delivery);
+        let decoded = handler::decode(&self.of.handler, &delivery);
         let span = match &decoded {
             Ok(None) => None,
             _ => self.of.tracing.process(&delivery, topic),

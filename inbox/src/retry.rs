@@ -10,6 +10,7 @@ use tokio_postgres::Row;
 use crate::{
     AnyHandler, Handler, Parking, Unapplied,
     dead_letter::{self, storable},
+    handler::decode,
     message::Message,
     schema::quote,
     topics::{Partition, Topic},
@@ -158,7 +159,7 @@ async fn apply<H: Handler>(
     message: &Message,
     topic: &Topic,
 ) -> Result<Option<String>, Unapplied> {
-    let decoded = message.read(topic).and_then(|delivery| handler.decode(&delivery));
+    let decoded = message.read(topic).and_then(|delivery| decode(handler, &delivery));
     match decoded {
         Err(error) => Ok(Some(error.0)),
         // Of no interest any more.

@@ -189,7 +189,7 @@ pub(crate) struct Instance {
     pub(crate) health: Health,
     pub(crate) metrics: Metrics,
     pub(crate) applied: Applied,
-    shutdown: CancellationToken,
+    pub(crate) shutdown: CancellationToken,
     running: JoinHandle<Result<(), Halt>>,
 }
 
@@ -303,6 +303,7 @@ impl Handler for Recorder {
         if delivery.envelope.ty == "test.Uninteresting.v1" {
             return Ok(None);
         }
+        assert_ne!(delivery.envelope.ty, "test.Panicking.v1", "{:?}", delivery.document);
         Ok(Some(Thing {
             topic: delivery.topic.clone(),
             partition: delivery.partition,
@@ -352,6 +353,14 @@ pub(crate) fn record(subject: &str, n: i64) -> NewRecord {
         value: Some(n.to_string().into_bytes()),
         headers: envelope.to_headers().into_iter().map(|(name, value)| (name.to_owned(), value.into_bytes())).collect(),
     }
+}
+
+/// The same, of another type.
+pub(crate) fn record_of(ty: &str, subject: &str, n: i64) -> NewRecord {
+    let mut record = record(subject, n);
+    let types = record.headers.iter_mut().filter(|(name, _)| name == "ce_type");
+    types.for_each(|(_, value)| *value = ty.as_bytes().to_vec());
+    record
 }
 
 /// As many messages, numbered from `first`, of a hundred subjects.

@@ -8,7 +8,7 @@ use rdkafka::{
 };
 use tokio::sync::Semaphore;
 
-use crate::fixture::{DEADLINE, FOUR, Fixture, ONE, Recorder, bootstrap, record, records};
+use crate::fixture::{DEADLINE, FOUR, Fixture, ONE, Recorder, bootstrap, record, record_of, records};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_handler_reads_from_the_beginning_and_goes_on_where_it_was() {
@@ -52,9 +52,9 @@ async fn a_stop_finishes_the_batch_in_hand() {
     let (handler, mut entered) = Recorder::gated(ONE, &permits);
     let instance = fixture.start(handler);
     tokio::time::timeout(DEADLINE, entered.wait_for(|count| *count == 1)).await.unwrap().unwrap();
-    let stop = tokio::spawn(instance.stop());
+    instance.shutdown.cancel();
     permits.add_permits(1);
-    assert_eq!(stop.await.unwrap(), Ok(()));
+    assert_eq!(instance.stop().await, Ok(()));
     let effects = fixture.effects().await;
     assert!(effects > 0);
     assert_eq!(fixture.next_offsets().await, effects);
@@ -102,12 +102,7 @@ async fn gaps_in_the_offsets_are_no_loss() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_of_no_interest_only_moves_the_offset() {
     let fixture = Fixture::new("no interest", ONE).await;
-    let mut dull = record("dull", 1);
-    for (name, value) in &mut dull.headers {
-        if name == "ce_type" {
-            *value = b"test.Uninteresting.v1".to_vec();
-        }
-    }
+    let dull = record_of("test.Uninteresting.v1", "dull", 1);
     fixture.produce(&ONE[0], vec![record("a", 1), dull, record("a", 2)]).await;
     let instance = fixture.start(Recorder::of(ONE));
     fixture.await_effects(2).await;

@@ -1,6 +1,6 @@
 //! What can never be applied is set aside, as it came and with the reason; the rest flows.
 
-use crate::fixture::{Fixture, ONE, Recorder, record, records};
+use crate::fixture::{Fixture, ONE, Recorder, record, record_of, records};
 
 fn without(mut of: servers::topics::NewRecord, header: &str) -> servers::topics::NewRecord {
     of.headers.retain(|(name, _)| name != header);
@@ -52,6 +52,20 @@ async fn what_cannot_be_read_is_set_aside() {
         assert_eq!(row.get::<_, Option<Vec<u8>>>(1), record.value);
         assert_eq!(row.get::<_, serde_json::Value>(2), serde_json::json!(["ce_specversion", "1.0"]));
     }
+}
+
+/// Read again, it would only make the handler panic again; and what the panic said quotes the document.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_makes_the_handler_panic_is_set_aside() {
+    let fixture = Fixture::new("panic", ONE).await;
+    let panics = record_of("test.Panicking.v1", "a", 4711);
+    fixture.produce(&ONE[0], vec![record("a", 1), panics, record("b", 1)]).await;
+    let instance = fixture.start(Recorder::of(ONE));
+    fixture.await_effects(2).await;
+    fixture.await_dead_letters(1).await;
+    instance.await_state(true, "").await;
+    assert_eq!(fixture.reasons().await, ["the handler panicked while it read the message"]);
+    assert_eq!(instance.stop().await, Ok(()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
