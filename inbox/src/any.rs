@@ -17,6 +17,9 @@ pub trait AnyHandler: Send + Sync {
     /// The generation that it fills.
     fn generation(&self) -> i32;
 
+    /// What would happen a second time if it began anew.
+    fn repeats(&self) -> Option<&'static str>;
+
     /// Runs it, as [`crate::run`] does.
     fn run(
         self: Box<Self>,
@@ -37,6 +40,10 @@ impl<H: Handler> AnyHandler for H {
 
     fn generation(&self) -> i32 {
         Handler::generation(self)
+    }
+
+    fn repeats(&self) -> Option<&'static str> {
+        Handler::repeats(self)
     }
 
     fn run(

@@ -1,5 +1,5 @@
-//! `inbox list`, `inbox retry` and `inbox skip`: what an operator does about parked events. They work beside the running
-//! service, and need no Kafka.
+//! `inbox list`, `inbox retry`, `inbox skip` and `inbox restart`: what an operator does about parked events, and about a handler
+//! whose offsets do not fit its topics any more. They work beside the running service, and need no Kafka.
 
 use std::io::Write;
 
@@ -10,7 +10,7 @@ use telemetry::{database::reason, settings::Problems};
 use tokio_postgres::Row;
 
 use crate::{
-    AnyHandler,
+    AnyHandler, Generation,
     retry::{self, Place},
     schema::quote,
 };
@@ -69,6 +69,19 @@ pub enum Action {
         /// Confirms that the event will never be applied.
         #[arg(long)]
         yes: bool,
+    },
+    /// Has a handler begin at the beginning of its topics, whose stored offsets do not fit them any more. A view is rather
+    /// filled anew by `rebuild`.
+    Restart {
+        /// The handler.
+        #[arg(long, value_name = "NAME")]
+        handler: String,
+        /// Confirms it.
+        #[arg(long)]
+        yes: bool,
+        /// Confirms also that effects are repeated, for a handler that cannot leave out what it has done before.
+        #[arg(long)]
+        repeating: bool,
     },
 }
 
@@ -144,6 +157,10 @@ pub async fn run(action: &Action, desks: &[Desk], out: &mut impl Write) -> Resul
                 (_, Some(message)) => skip_message(desks, handler, message, out).await,
                 (aggregate, None) => skip_first(desks, handler, aggregate.as_deref().unwrap_or_default(), out).await,
             }
+        }
+        Action::Restart { handler, yes, repeating } => {
+            known(desks, Some(handler))?;
+            restart(desks, handler, *yes, *repeating, out).await
         }
     }
 }
@@ -338,6 +355,55 @@ async fn skip_message(desks: &[Desk], handler: &str, message: &str, out: &mut im
         return Err(Failure::Refused(why));
     }
     writeln!(out, "skipped {message}: it is not applied")?;
+    Ok(true)
+}
+
+async fn restart(
+    desks: &[Desk],
+    name: &str,
+    is_confirmed: bool,
+    may_repeat: bool,
+    out: &mut impl Write,
+) -> Result<bool, Failure> {
+    for desk in desks {
+        let Some(handler) = desk.handlers.iter().find(|handler| handler.name() == name) else { continue };
+        let mut client = desk.pool.get().await?;
+        let transaction = client.transaction().await?;
+        let of = Generation { schema: &desk.schema, handler: name, number: handler.generation() };
+        // As an intake locks them.
+        of.hold(&transaction, "").await?;
+        let letters = format!(
+            "SELECT count(*) FROM {}.inbox_dead_letter WHERE handler = $1 AND generation = $2",
+            quote(&desk.schema)
+        );
+        let dropped: i64 = transaction.query_one(&letters, &[&of.handler, &of.number]).await?.try_get(0)?;
+        let lost = match dropped {
+            0 => String::new(),
+            _ => format!(
+                "; {dropped} messages that were set aside are dropped, and read again if the topics still hold them"
+            ),
+        };
+        match handler.repeats() {
+            Some(what) if !(is_confirmed && may_repeat) => {
+                let why = format!(
+                    "{name} would read all that its topics hold once more, and {what}{lost}: if that is right, repeat this with \
+                     --yes --repeating"
+                );
+                return Err(Failure::Refused(why));
+            }
+            None if !is_confirmed => {
+                let why = format!(
+                    "{name} would read all that its topics hold once more, and leave out what it has done before{lost}: \
+                     repeat this with --yes"
+                );
+                return Err(Failure::Refused(why));
+            }
+            _ => {}
+        }
+        of.forget(&transaction).await?;
+        transaction.commit().await?;
+        writeln!(out, "{name} begins at the beginning of its topics, by its next event at the latest{lost}")?;
+    }
     Ok(true)
 }
 

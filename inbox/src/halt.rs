@@ -17,7 +17,7 @@ pub enum Halt {
     },
     /// The offsets were stored for another cluster.
     #[error(
-        "the offsets of topic {topic} were stored for cluster {stored}, this is cluster {found}: rebuild the handler"
+        "the offsets of topic {topic} were stored for cluster {stored}, this is cluster {found}: the handler has to begin anew"
     )]
     Cluster {
         /// The topic's name on the cluster.
@@ -30,7 +30,7 @@ pub enum Halt {
     /// The offsets were stored for a topic of the same name that has been deleted.
     #[error(
         "topic {topic} was deleted and made anew: its offsets were stored for the one with id {stored}, this one has {found}; \
-         rebuild the handler"
+         the handler has to begin anew"
     )]
     Topic {
         /// The topic's name on the cluster.
@@ -43,7 +43,7 @@ pub enum Halt {
     /// The partition does not hold the next offset: messages were deleted unread, or the topic was made anew.
     #[error(
         "topic {topic} partition {partition} holds offsets from {first} to before {end}, the next to apply is {next}: \
-         messages were deleted unread or the topic was made anew; rebuild the handler"
+         messages were deleted unread or the topic was made anew; the handler has to begin anew"
     )]
     OutOfRange {
         /// The topic's name on the cluster.
@@ -66,8 +66,8 @@ pub enum Halt {
 }
 
 impl Halt {
-    /// Whether it is over once the effects have been filled anew, with offsets that fit.
-    pub fn is_mended_by_rebuilding(&self) -> bool {
+    /// Whether it is over once the handler has begun anew, with offsets that fit.
+    pub fn is_mended_by_beginning_anew(&self) -> bool {
         matches!(self, Self::Cluster { .. } | Self::Topic { .. } | Self::OutOfRange { .. })
     }
 

@@ -55,8 +55,14 @@ pub trait Handler: Send + Sync + 'static {
     }
 
     /// The command that fills its effects anew from the topics, where there is one. When its stored offsets do not fit the
-    /// topics, the intake names it and waits until it has been run.
+    /// topics, the intake names it, or else `inbox restart`, and waits until that has been run.
     fn rebuilt_by(&self) -> Option<String> {
+        None
+    }
+
+    /// What would happen a second time if it read its topics from their beginning again, where its guard does not hold for so
+    /// long.
+    fn repeats(&self) -> Option<&'static str> {
         None
     }
 

@@ -115,10 +115,10 @@ impl<H: Handler> Setting<H> {
         let ended = loop {
             match self.session().await {
                 Ok(()) => break Ok(()),
+                // Who fills something alone is told that it has ended.
+                Err(End::Halt(halt)) if self.alone.is_some() || !halt.is_mended_by_beginning_anew() => break Err(halt),
                 Err(End::Halt(halt)) => {
-                    let mending = self.handler.rebuilt_by().filter(|_| halt.is_mended_by_rebuilding());
-                    let Some(command) = mending else { break Err(halt) };
-                    self.status.waits_for(&command, &halt);
+                    self.status.waits_for(&self.remedy(), &halt);
                     backoff = Backoff::new(LOOK, LOOK);
                 }
                 Err(End::Lost(reason)) => self.status.kafka(Some(reason)),
@@ -130,6 +130,12 @@ impl<H: Handler> Setting<H> {
             Err(halt) => self.status.halted(halt),
         }
         ended
+    }
+
+    /// The command after which the handler begins anew.
+    fn remedy(&self) -> String {
+        let restart = || format!("{} inbox restart --handler {}", self.intake.service, self.handler.name());
+        self.handler.rebuilt_by().unwrap_or_else(restart)
     }
 
     /// From joining the group to leaving it.

@@ -76,7 +76,8 @@ pub const BATCH: usize = 1_000;
 pub struct Intake {
     /// How to reach Kafka.
     pub kafka: Kafka,
-    /// The consumer group's prefix: the service's name. The group is `{topic prefix}{service}.{handler's name}`.
+    /// The program's name, with which operators type its commands, and the consumer group's prefix: the group is
+    /// `{topic prefix}{service}.{handler's name}`.
     pub service: String,
     /// The schema that holds the inbox's tables and, usually, the handler's.
     pub schema: String,

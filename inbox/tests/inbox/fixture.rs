@@ -2,9 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
+use clap::Parser;
 use contracts::{Cleanup, Topic, envelope::Envelope, envelope::TraceContext};
 use deadpool_postgres::Transaction;
-use inbox::{Applied, Delivery, Halt, Handler, Intake, Parking, Unapplied, Undecodable};
+use inbox::{
+    Applied, Delivery, Halt, Handler, Intake, Parking, Unapplied, Undecodable,
+    command::{self, Action, Desk},
+};
 use servers::{
     TempDatabase, eventually, shared,
     topics::{self, NewRecord},
@@ -178,6 +182,16 @@ impl Fixture {
         .await;
     }
 
+    /// Runs a command, as a service would: whether nothing is left to do, and what it prints.
+    pub(crate) async fn command(&self, handler: Recorder, line: &[&str]) -> Result<(bool, String), String> {
+        let action = Line::try_parse_from(["inbox"].iter().chain(line)).unwrap().action;
+        let pool = Database::parse(&self.url).unwrap().pool().unwrap();
+        let desk = Desk { schema: SCHEMA.to_owned(), pool, handlers: vec![Box::new(handler)] };
+        let mut out = Vec::new();
+        let done = command::run(&action, &[desk], &mut out).await.map_err(|failure| failure.to_string())?;
+        Ok((done, String::from_utf8(out).unwrap()))
+    }
+
     /// Where the handler goes on, summed over all partitions.
     pub(crate) async fn next_offsets(&self) -> i64 {
         self.number(r#"SELECT coalesce(sum(next_offset), 0)::bigint FROM "the view".inbox_offset"#, &[]).await
@@ -248,10 +262,18 @@ impl Drop for Instance {
     }
 }
 
+/// A command line of `inbox`.
+#[derive(Parser)]
+struct Line {
+    #[command(subcommand)]
+    action: Action,
+}
+
 /// Writes down each event, and can be made to wait before its transaction commits.
 pub(crate) struct Recorder {
     pub(crate) topics: &'static [Topic],
     pub(crate) parking: Parking,
+    pub(crate) repeats: Option<&'static str>,
     /// How many times events were to be applied.
     pub(crate) entered: watch::Sender<usize>,
     /// Each time takes a permit before it ends.
@@ -263,6 +285,7 @@ impl Recorder {
         Self {
             topics,
             parking: Parking::Queue,
+            repeats: None,
             entered: watch::Sender::new(0),
             permits: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
         }
@@ -297,6 +320,10 @@ impl Handler for Recorder {
 
     fn parking(&self) -> Parking {
         self.parking
+    }
+
+    fn repeats(&self) -> Option<&'static str> {
+        self.repeats
     }
 
     fn decode(&self, delivery: &Delivery) -> Result<Option<Thing>, Undecodable> {

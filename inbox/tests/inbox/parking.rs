@@ -2,36 +2,15 @@
 
 use std::sync::Arc;
 
-use clap::Parser;
-use inbox::{
-    Parking,
-    command::{self, Action, Desk},
-};
+use inbox::Parking;
 use servers::eventually;
-use telemetry::database::Database;
 use tokio::sync::Semaphore;
 
-use crate::fixture::{DEADLINE, Fixture, ONE, Recorder, SCHEMA, connect, record, records};
-
-#[derive(Parser)]
-struct Line {
-    #[command(subcommand)]
-    action: Action,
-}
+use crate::fixture::{DEADLINE, Fixture, ONE, Recorder, connect, record, records};
 
 const ALLOW_13: &str = r#"ALTER TABLE "the view".effect DROP CONSTRAINT effect_n_check"#;
 
 impl Fixture {
-    /// Runs a command, as a service would: whether nothing is left to do, and what it prints.
-    async fn command(&self, handler: Recorder, line: &[&str]) -> Result<(bool, String), String> {
-        let action = Line::try_parse_from(["inbox"].iter().chain(line)).unwrap().action;
-        let pool = Database::parse(&self.url).unwrap().pool().unwrap();
-        let desk = Desk { schema: SCHEMA.to_owned(), pool, handlers: vec![Box::new(handler)] };
-        let mut out = Vec::new();
-        let done = command::run(&action, &[desk], &mut out).await.map_err(|failure| failure.to_string())?;
-        Ok((done, String::from_utf8(out).unwrap()))
-    }
-
     /// The numbers of a subject's effects, in their order.
     async fn numbers(&self, subject: &str) -> Vec<i64> {
         let sql = r#"SELECT n FROM "the view".effect WHERE subject = $1 ORDER BY place"#;
