@@ -12,7 +12,7 @@ use crate::{
     consumer::GroupConsumer,
     obstacle::Obstacle,
     topic_ids,
-    topics::{Partition, Topics},
+    topics::{Partition, Topic, Topics},
 };
 
 /// How long one question may take.
@@ -83,7 +83,7 @@ pub(crate) async fn bounds(
     .await
 }
 
-/// The ids of the cluster and the topics. That a broker does not know a topic, or not yet, does not mean that it has no id: it is
+/// The ids of the cluster and the topics, which still have as many partitions as the contract fixes. That a broker does not know a topic, or not yet, does not mean that it has no id: it is
 /// asked again.
 pub(crate) async fn ids(client: Arc<GroupConsumer>, topics: Arc<Topics>) -> Result<Ids, Obstacle> {
     blocking(move || {
@@ -91,12 +91,17 @@ pub(crate) async fn ids(client: Arc<GroupConsumer>, topics: Arc<Topics>) -> Resu
         // Any broker knows them; by itself the client would ask the controller, which not every cluster shows.
         let broker = client.fetch_metadata(names.first().copied(), PATIENCE)?.orig_broker_id();
         let mut told = topic_ids::ask(client.client().native_ptr(), broker, &names, PATIENCE)?;
-        let id = |name: &&str| match told.remove(*name) {
-            Some(Err(code)) => Err(Obstacle::Topic(format!("topic {name}: {code}"))),
-            Some(Ok(id)) => Ok(id),
+        let id = |topic: &Topic| match told.remove(&topic.on_cluster) {
+            Some(Err(code)) => Err(Obstacle::Topic(format!("topic {}: {code}", topic.on_cluster))),
+            Some(Ok(found)) => {
+                match i32::try_from(found.partitions).ok().and_then(|count| Halt::of_partitions(topic, count)) {
+                    Some(halt) => Err(halt.into()),
+                    None => Ok(found.id),
+                }
+            }
             None => Ok(None),
         };
-        let topics = names.iter().map(id).collect::<Result<_, _>>()?;
+        let topics = topics.iter().map(id).collect::<Result<_, _>>()?;
         // The client has it from the metadata that were just fetched.
         Ok(Ids { cluster: client.client().fetch_cluster_id(PATIENCE), topics })
     })

@@ -63,7 +63,7 @@ enum Trouble {
 const LOOK: Duration = Duration::from_secs(1);
 
 /// How often it is looked whether the topics are still those that they were. The client reads on in a topic that was deleted and
-/// made anew as if it were the same.
+/// made anew as if it were the same, and takes minutes to notice that one has more partitions.
 const LOOK_AT_TOPICS: Duration = Duration::from_secs(5);
 
 /// How long messages may have to wait for room, as when the database is away, until no more of them are fetched and the client is heard
@@ -325,7 +325,7 @@ impl<'a, H: Handler> Session<'a, H> {
         match cluster::ids(self.subscription.member.client(), self.of.topics.clone()).await {
             Ok(ids) if ids == self.ids => Ok(()),
             // Positioning finds out what that means, and waits for a topic that is gone.
-            Ok(_) | Err(Obstacle::Topic(_)) => self.position().await,
+            Ok(_) | Err(Obstacle::Topic(_) | Obstacle::Halt(_)) => self.position().await,
             Err(_) => Ok(()),
         }
     }

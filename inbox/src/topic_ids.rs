@@ -1,5 +1,5 @@
-//! The ids of topics: a topic that was deleted and made anew has the same name and another id (KIP-516). The client can ask
-//! for them, but rdkafka has no words for that yet.
+//! What a broker tells of topics: their ids, since a topic that was deleted and made anew has the same name and another id
+//! (KIP-516), and how many partitions they have now. The client can ask for them, but rdkafka has no words for that yet.
 
 use std::{
     collections::BTreeMap,
@@ -13,18 +13,27 @@ use rdkafka::{
         rd_kafka_AdminOptions_destroy, rd_kafka_AdminOptions_new, rd_kafka_AdminOptions_set_broker,
         rd_kafka_AdminOptions_set_request_timeout, rd_kafka_DescribeTopics, rd_kafka_DescribeTopics_result_topics,
         rd_kafka_TopicCollection_destroy, rd_kafka_TopicCollection_of_topic_names, rd_kafka_TopicDescription_error,
-        rd_kafka_TopicDescription_name, rd_kafka_TopicDescription_t, rd_kafka_TopicDescription_topic_id,
-        rd_kafka_Uuid_base64str, rd_kafka_Uuid_least_significant_bits, rd_kafka_Uuid_most_significant_bits,
-        rd_kafka_admin_op_t, rd_kafka_error_code, rd_kafka_event_DescribeTopics_result, rd_kafka_event_destroy,
-        rd_kafka_event_error, rd_kafka_queue_destroy, rd_kafka_queue_new, rd_kafka_queue_poll,
+        rd_kafka_TopicDescription_name, rd_kafka_TopicDescription_partitions, rd_kafka_TopicDescription_t,
+        rd_kafka_TopicDescription_topic_id, rd_kafka_Uuid_base64str, rd_kafka_Uuid_least_significant_bits,
+        rd_kafka_Uuid_most_significant_bits, rd_kafka_admin_op_t, rd_kafka_error_code,
+        rd_kafka_event_DescribeTopics_result, rd_kafka_event_destroy, rd_kafka_event_error, rd_kafka_queue_destroy,
+        rd_kafka_queue_new, rd_kafka_queue_poll,
     },
     error::{KafkaError, KafkaResult},
     types::{RDKafka, RDKafkaErrorCode, RDKafkaRespErr},
 };
 
-/// What a broker tells about each topic: its id, as Kafka writes it, none where the brokers keep none; or why it tells nothing of
-/// the topic, which is no word about its id.
-pub(crate) type Told = BTreeMap<String, Result<Option<String>, RDKafkaErrorCode>>;
+/// A topic as a broker has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Described {
+    /// Its id, as Kafka writes it; none where the brokers keep none.
+    pub(crate) id: Option<String>,
+    /// How many it has.
+    pub(crate) partitions: usize,
+}
+
+/// What a broker tells of each topic, or why it tells nothing of it, which is no word about its id.
+pub(crate) type Told = BTreeMap<String, Result<Described, RDKafkaErrorCode>>;
 
 /// Asks the broker with this number. Brokers that know nothing of ids tell of no topic. Blocks for at most `patience`.
 ///
@@ -81,9 +90,7 @@ fn describe(
 
 /// A topic's name, and what is told of it.
 #[allow(unsafe_code, reason = "called while the answer that holds the description is there")]
-unsafe fn told(
-    topic: *const rd_kafka_TopicDescription_t,
-) -> Option<(String, Result<Option<String>, RDKafkaErrorCode>)> {
+unsafe fn told(topic: *const rd_kafka_TopicDescription_t) -> Option<(String, Result<Described, RDKafkaErrorCode>)> {
     let text = |pointer| unsafe { CStr::from_ptr(pointer) }.to_str().map(str::to_owned).ok();
     unsafe {
         let name = text(rd_kafka_TopicDescription_name(topic))?;
@@ -91,12 +98,13 @@ unsafe fn told(
         if error != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
             return Some((name, Err(error.into())));
         }
+        let mut partitions = 0;
+        rd_kafka_TopicDescription_partitions(topic, &raw mut partitions);
         let id = rd_kafka_TopicDescription_topic_id(topic);
         // All zeros: the brokers keep none.
-        if rd_kafka_Uuid_most_significant_bits(id) == 0 && rd_kafka_Uuid_least_significant_bits(id) == 0 {
-            return Some((name, Ok(None)));
-        }
-        Some((name, Ok(text(rd_kafka_Uuid_base64str(id)))))
+        let is_none = rd_kafka_Uuid_most_significant_bits(id) == 0 && rd_kafka_Uuid_least_significant_bits(id) == 0;
+        let id = if is_none { None } else { text(rd_kafka_Uuid_base64str(id)) };
+        Some((name, Ok(Described { id, partitions })))
     }
 }
 
