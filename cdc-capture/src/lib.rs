@@ -25,6 +25,7 @@ pub mod settings;
 pub mod setup;
 pub mod slot;
 mod slot_watch;
+mod topic_partitions;
 
 pub use capture::run;
 pub use check::check;
@@ -32,3 +33,4 @@ pub use resync::resync;
 pub use serve::{Error, serve};
 pub use settings::{Settings, SetupSettings};
 pub use setup::setup;
+pub use topic_partitions::{TopicPartitions, WrongNumber};

@@ -22,6 +22,7 @@ use crate::{
     publisher::{self, Publisher, TransactionSettings, UnusableSettings},
     replication::Server,
     resync, slot,
+    topic_partitions::TopicPartitions,
 };
 
 /// A transaction is open, and an event lingers, for no larger a part of the time in which an event must be delivered, or
@@ -35,6 +36,8 @@ pub struct Settings {
     pub database: Database,
     /// The cluster that events go to, with the prefix of its topics.
     pub kafka: Kafka,
+    /// How many partitions its topics have.
+    pub topic_partitions: TopicPartitions,
     /// The replication slot.
     pub slot: SlotName,
     /// The publication.
@@ -67,6 +70,7 @@ impl Settings {
         Self {
             database,
             kafka,
+            topic_partitions: TopicPartitions::default(),
             slot: SlotName::default(),
             publication: PublicationName::default(),
             format: Format::default(),
@@ -93,7 +97,8 @@ impl Settings {
         let transactions = server.and_then(|server| self.transactions(server, delivery));
         // What is handed over last waits for it a second time, and with it the others' acknowledgement.
         let linger = transactions.as_ref().map_or(linger, |_| linger.min(delivery / PART_OF_DELIVERY));
-        Publisher::new(&self.kafka, linger, longest_delivery, self.trace, transactions)
+        let topic_partitions = self.topic_partitions.clone();
+        Publisher::new(&self.kafka, topic_partitions, linger, longest_delivery, self.trace, transactions)
     }
 
     /// The slot's transactions. Slots of different servers may have the same name, so their identifier is part of theirs.
@@ -245,6 +250,12 @@ pub struct RunArgs {
     #[arg(long, env = "DEAD_LETTER_TOPIC", value_name = "TOPIC")]
     dead_letter_topic: Option<String>,
 
+    /// How many partitions a topic has, without the prefix: where it has another number, nothing is sent to it, since later events
+    /// of a key would overtake earlier ones. Repeat it, or separate by commas. A topic that is not named must have as many as
+    /// when the process first wrote to it.
+    #[arg(long = "topic-partitions", env = "TOPIC_PARTITIONS", value_name = "TOPIC=NUMBER", value_delimiter = ',')]
+    topic_partitions: Vec<String>,
+
     /// Where `/healthz`, `/readyz` and `/metrics` are served.
     #[arg(long, env = "ADMIN_LISTEN", default_value = "127.0.0.1:8082", value_name = "ADDRESS:PORT")]
     admin_listen: String,
@@ -292,6 +303,8 @@ impl RunArgs {
         if let Some(kafka) = &kafka {
             publisher::check_settings("--kafka-config / KAFKA_CONFIG", kafka, &mut problems);
         }
+        let setting = "--topic-partitions / TOPIC_PARTITIONS";
+        let topic_partitions = TopicPartitions::check(setting, &self.topic_partitions, kafka.as_ref(), &mut problems);
         if let Some(topic) = &self.dead_letter_topic {
             let prefixed = kafka.as_ref().map_or_else(|| topic.clone(), |kafka| kafka.topic(topic));
             if !is_topic_name(topic) || !is_topic_name(&prefixed) {
@@ -309,6 +322,7 @@ impl RunArgs {
             let capture = Settings {
                 database: database?.application_name("cdc-capture"),
                 kafka: kafka?,
+                topic_partitions,
                 slot: slot?,
                 publication: publication?,
                 format: format?,

@@ -148,6 +148,9 @@ async fn check_topic(settings: &Settings, admin: &Admin, topic: &str, report: &m
             return report.problem(format!("topic {topic}: {reason}"), remedy);
         }
     };
+    if let Err(wrong) = settings.topic_partitions.expects(topic, shape.partitions) {
+        report.problem(format!("topic {topic}: {wrong}"), "or correct --topic-partitions");
+    }
     let configuration = match describe(admin, ResourceSpecifier::Topic(topic)).await {
         Ok(configuration) => configuration,
         Err(reason) => {

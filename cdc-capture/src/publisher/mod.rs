@@ -45,7 +45,7 @@ use rdkafka::{
 use telemetry::kafka::Kafka;
 use tokio::time::{sleep, timeout};
 
-use crate::outbox::Event;
+use crate::{outbox::Event, topic_partitions::TopicPartitions};
 use context::{Context, Shared};
 use hurry::Hurry;
 use partitions::{Partitions, Wait};
@@ -69,6 +69,7 @@ pub struct Publisher {
     queue_bytes: u64,
     largest_message: usize,
     kafka: Kafka,
+    topic_partitions: TopicPartitions,
     transactions: Option<Transactions>,
     hurry: Option<Hurry>,
     /// All events below this number were hurried, or need not be.
@@ -119,7 +120,7 @@ pub enum TopicState {
     There(Found),
     /// The cluster answers that it is not, or that it may not be written to.
     Missing(String),
-    /// The cluster does not answer.
+    /// The cluster does not answer, or nothing may be sent as things are.
     Unknown(String),
 }
 
@@ -137,6 +138,7 @@ impl Publisher {
     /// When librdkafka refuses the settings.
     pub fn new(
         kafka: &Kafka,
+        topic_partitions: TopicPartitions,
         linger: Duration,
         longest_delivery: Duration,
         trace: bool,
@@ -162,6 +164,7 @@ impl Publisher {
             queue_bytes,
             largest_message,
             kafka,
+            topic_partitions,
             transactions,
             hurry,
             hurried: 0,
@@ -435,6 +438,7 @@ impl Publisher {
         start: Option<Start>,
     ) -> impl Future<Output = TopicState> + Send + 'static {
         let (kafka, shared) = (self.kafka.clone(), Arc::clone(&self.shared));
+        let topic_partitions = self.topic_partitions.clone();
         let looked_up = self.blocking(move |producer| {
             let metadata = producer.client().fetch_metadata(Some(&topic), patience);
             let metadata = match metadata {
@@ -448,6 +452,9 @@ impl Publisher {
                     None if found.partitions().is_empty() => TopicState::Missing("it has no partitions".to_owned()),
                     None => {
                         let partitions: Vec<i32> = found.partitions().iter().map(|partition| partition.id()).collect();
+                        if let Err(wrong) = topic_partitions.admit(&topic, partitions.len()) {
+                            return TopicState::Unknown(wrong.to_string());
+                        }
                         shared.topic_has(&topic, partitions.len());
                         let Some(start) = &start else { return TopicState::There(Found::default()) };
                         read_back::read_back(&kafka, &topic, &partitions, start)

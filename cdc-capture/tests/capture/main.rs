@@ -10,6 +10,7 @@ mod failover;
 mod faults;
 mod formats;
 mod outbox;
+mod partitions;
 mod postgres_18;
 mod process;
 mod program;
