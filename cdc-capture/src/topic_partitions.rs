@@ -56,7 +56,7 @@ impl TopicPartitions {
     /// Reads `TOPIC=NUMBER`, each without the prefix, noting what is wrong.
     pub(crate) fn check(setting: &str, list: &[String], kafka: Option<&Kafka>, problems: &mut Problems) -> Self {
         let mut expected = HashMap::new();
-        for text in list.iter().filter(|text| !text.is_empty()) {
+        for text in list.iter().map(|text| text.trim()).filter(|text| !text.is_empty()) {
             let number = |number: &str| usize::from_str(number).ok().filter(|number| (1..=100_000).contains(number));
             let named = text.split_once('=').and_then(|(topic, count)| Some((topic, number(count)?)));
             match named.filter(|(topic, _)| is_topic_name(topic)) {
@@ -120,7 +120,7 @@ mod tests {
             let topics = TopicPartitions::check("--topic-partitions", &list, Some(&kafka), &mut problems);
             problems.finish(Some(topics)).map_err(|problems| problems.to_string())
         };
-        let topics = checked(&["orders=4", "a.v1=1", ""]).unwrap();
+        let topics = checked(&["orders=4", " a.v1=1", ""]).unwrap();
         assert!(topics.expects("staging.orders", 5).is_err() && topics.expects("orders", 5).is_ok());
         for wrong in ["orders", "orders=", "orders=0", "=4", "a topic=4", "orders=four"] {
             assert!(checked(&[wrong]).unwrap_err().contains("expected TOPIC=NUMBER"), "{wrong}");

@@ -1,8 +1,10 @@
 //! Names are of one form, since others are made from them.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fs};
 
-use contracts::{Cleanup, contracts};
+use contracts::{Cleanup, contracts, topics};
+
+use crate::files::path;
 
 #[test]
 fn a_contract_s_names_agree() {
@@ -23,5 +25,16 @@ fn a_contract_s_names_agree() {
         assert!(contract.tombstones.iter().all(|ty| contract.events.contains(ty)), "{name}");
         // On a journal nothing is ever removed.
         assert!(contract.tombstones.is_empty() || contract.topic.cleanup == Cleanup::Collection, "{name}");
+    }
+}
+
+/// The relay knows no contract, so it is told there how many partitions each topic has.
+#[test]
+fn the_compose_file_names_every_topic_s_partitions() {
+    let compose = fs::read_to_string(path("../docker-compose.yml")).unwrap();
+    let named: BTreeSet<&str> = compose.lines().map(|line| line.trim().trim_end_matches(',')).collect();
+    for topic in topics() {
+        let expected = format!("{}={}", topic.name, topic.partitions);
+        assert!(named.contains(&*expected), "{expected} in TOPIC_PARTITIONS of docker-compose.yml");
     }
 }

@@ -429,6 +429,8 @@ async fn events_that_come_twice_or_late_change_nothing() {
     assert_eq!(place.hotel.number(stays).await, 1);
     let revisions = "select sum(revision)::bigint from channel_manager.notice where night < current_date + 20";
     let before = place.hotel.number(revisions).await;
+    let held = "select sum(taken)::bigint from direct_booking.room_night where night < current_date + 20";
+    assert_eq!(place.hotel.number(held).await, 2, "the two nights of b2");
 
     place.relay.forget();
     place.relay().await;
@@ -442,9 +444,14 @@ async fn events_that_come_twice_or_late_change_nothing() {
     })
     .await;
     place.is_quiet().await;
+    let all_twice = "select sum(next_offset)::bigint = 2 * (select count(*) from channel_manager.outbox
+            where aggregatetype = 'hotel.channel-manager.site-booking.v1')
+        from direct_booking.inbox_offset where handler = 'direct-booking.site-bookings'";
+    eventually("what the site sold came twice", DEADLINE, async || place.hotel.holds(all_twice).await).await;
     assert_eq!(place.hotel.outbox("channel_manager").await.len(), rows);
     assert_eq!(place.known("expo").await, known);
     assert_eq!(place.hotel.number(revisions).await, before);
+    assert_eq!(place.hotel.number(held).await, 2, "no room is held twice");
 }
 
 #[tokio::test]

@@ -247,6 +247,11 @@ impl Hotel {
         hotel
     }
 
+    /// Whether the database says so.
+    pub(crate) async fn holds(&self, sql: &str) -> bool {
+        self.admin.query_one(sql, &[]).await.unwrap().get(0)
+    }
+
     pub(crate) async fn number(&self, sql: &str) -> i64 {
         self.admin.query_one(sql, &[]).await.unwrap().get(0)
     }

@@ -212,6 +212,50 @@ async fn events_that_come_twice_change_nothing() {
     assert_eq!(place.document(&format!("{BOOKINGS}/b1")).await["version"], 2);
 }
 
+/// Given a payer whose card is gone, when word of the card comes once more, as where the topic is read again from its beginning,
+/// then nothing is charged.
+#[tokio::test]
+async fn a_card_that_is_gone_is_not_charged_though_word_of_it_comes_again() {
+    let place = Place::open_with("gone card", |mut settings| {
+        settings.contexts.retain(|(context, _)| context.name != "accounts");
+        settings
+    })
+    .await;
+    let version = [AggregateVersion::FIRST, AggregateVersion::FIRST.next()];
+    let named = json!({"accountId": "ada", "version": 1, "cardToken": "tok_ada"}).to_string();
+    let first = record(&of_card(version[0]), Some(named));
+    let heard = async |count: i64| {
+        let sql =
+            "select coalesce(sum(next_offset), 0)::bigint from payments.inbox_offset where handler = 'payments.cards'";
+        eventually("word of the card", DEADLINE, async || place.hotel.number(sql).await == count).await;
+    };
+    place.hotel.publish(CARD, vec![first.clone(), record(&of_card(version[1]), None)]).await;
+    heard(2).await;
+    place.book("b1").await;
+    place.payment_is("b1", "AWAITING_CARD").await;
+    place.hotel.publish(CARD, vec![first]).await;
+    heard(3).await;
+    place.payment_is("b1", "AWAITING_CARD").await;
+    assert_eq!(place.hotel.number("select count(*) from payments.operation").await, 0);
+}
+
+fn of_card(version: AggregateVersion) -> Envelope {
+    Envelope {
+        id: Uuid::now_v7(),
+        source: contracts::accounts::SOURCE.to_owned(),
+        ty: CardEvent::CardDetailsChanged.ty().to_owned(),
+        subject: "ada".to_owned(),
+        sequence: Some(version),
+        time: chrono::Utc::now(),
+        dataschema: None,
+        correlation_id: None,
+        causation_id: None,
+        valid_until: None,
+        trace: TraceContext::default(),
+        position: None,
+    }
+}
+
 #[tokio::test]
 async fn payments_are_taken_while_accounts_is_down() {
     let place = Place::open_with("accounts down", |mut settings| {
@@ -220,21 +264,8 @@ async fn payments_are_taken_while_accounts_is_down() {
     })
     .await;
     place.hotel.service.get("/accounts/accounts/ada").await.expect(404);
-    let envelope = Envelope {
-        id: Uuid::now_v7(),
-        source: contracts::accounts::SOURCE.to_owned(),
-        ty: CardEvent::CardDetailsChanged.ty().to_owned(),
-        subject: "ada".to_owned(),
-        sequence: Some(AggregateVersion::FIRST),
-        time: chrono::Utc::now(),
-        dataschema: None,
-        correlation_id: None,
-        causation_id: None,
-        valid_until: None,
-        trace: TraceContext::default(),
-        position: None,
-    };
     let card = json!({"accountId": "ada", "version": 1, "cardToken": "tok_ada"});
+    let envelope = of_card(AggregateVersion::FIRST);
     place.hotel.publish(CARD, vec![record(&envelope, Some(card.to_string()))]).await;
     place.book("b1").await;
     place.booking_is("b1", "CONFIRMED").await;

@@ -41,6 +41,13 @@ impl Handler for Commands {
         Parking::Alone
     }
 
+    /// A command is known by its answer, which is kept for some time.
+    fn repeats(&self) -> Option<&'static str> {
+        Some(
+            "do each command again of which no answer is kept any more (--idempotency-keep): guests are sent a second confirmation",
+        )
+    }
+
     fn decode(&self, delivery: &Delivery) -> Result<Option<Commanded>, Undecodable> {
         if delivery.envelope.ty != BookingCommand::SendConfirmation.ty() {
             return Err(Undecodable(format!("{} is no command of this context", delivery.envelope.ty)));

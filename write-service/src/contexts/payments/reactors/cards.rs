@@ -13,7 +13,7 @@ use deadpool_postgres::Transaction;
 use inbox::{Delivery, Handler, Unapplied, Undecodable};
 use uuid::Uuid;
 
-use super::super::{domain::Card, payer, store};
+use super::super::{payer, store};
 use crate::{command::Cause, copies::latest};
 
 /// Keeps the copies.
@@ -84,9 +84,10 @@ impl Handler for Cards {
         let now = Utc::now();
         for booking in store::awaiting_card(transaction, &payers).await? {
             let Some(stored) = store::lock(transaction, &booking).await? else { continue };
-            let Some(copy) = latest.get(payer::key(&stored.payment.payer).as_str()) else { continue };
-            let Some(token) = copy.token.clone() else { continue };
-            let card = Card { version: copy.version.get(), token };
+            let payer = payer::key(&stored.payment.payer);
+            let Some(copy) = latest.get(payer.as_str()) else { continue };
+            // What came may be an old one, come again: the payer's card is the one that is kept.
+            let Some(card) = store::card(transaction, &payer).await? else { continue };
             if let Some(decision) = stored.payment.card_named(&card, now) {
                 // The story is the booking's; what goes on with it now is the card.
                 store::write(transaction, decision, &Cause { id: copy.event, ..stored.cause }).await?;

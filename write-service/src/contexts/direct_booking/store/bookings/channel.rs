@@ -32,11 +32,12 @@ pub(crate) async fn receive(
         let entry = Entry::new(&BookingDocument::from(&booking), event.ty(), cause);
         transaction.batch_execute(SAVEPOINT).await?;
         let inserted = insert(transaction, &booking, rooms, None, &entry).await?;
-        if !matches!(inserted, Inserted::NoRoom(_)) {
-            transaction.batch_execute(GO_ON).await?;
-            return Ok(());
+        match inserted {
+            Inserted::Made => return Ok(transaction.batch_execute(GO_ON).await?),
+            // What was held for it was held when it came first.
+            Inserted::Taken => return Ok(transaction.batch_execute(GIVE_UP).await?),
+            Inserted::NoRoom(_) => transaction.batch_execute(GIVE_UP).await?,
         }
-        transaction.batch_execute(GIVE_UP).await?;
     }
     let (booking, event) = channel::reject(sold, rooms.is_some(), now);
     let entry = Entry::new(&BookingDocument::from(&booking), event.ty(), cause);
