@@ -66,9 +66,8 @@ impl Databases {
 
     /// The capture.
     pub(crate) fn capture_settings(&self, kafka: Kafka, traced: bool) -> anyhow::Result<cdc_capture::Settings> {
-        let partitions = contracts::topics().filter_map(|topic| {
-            Some((kafka.topic(topic.name), usize::try_from(topic.partitions).ok()?))
-        });
+        let partitions = contracts::topics()
+            .filter_map(|topic| Some((kafka.topic(topic.name), usize::try_from(topic.partitions).ok()?)));
         let topic_partitions = cdc_capture::TopicPartitions::of(partitions);
         let settings = cdc_capture::Settings::new(database(&self.relay.url)?, kafka);
         Ok(cdc_capture::Settings { slot: self.relay.role.parse()?, topic_partitions, trace: traced, ..settings })

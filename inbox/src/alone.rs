@@ -28,9 +28,6 @@ pub struct Share {
 }
 
 impl Share {
-    /// All of them.
-    pub const WHOLE: Self = Self { number: 0, of: 1 };
-
     pub(crate) fn has(self, partition: i32) -> bool {
         partition % self.of == self.number
     }

@@ -121,6 +121,7 @@ mod tests {
     use crate::consumer::Subscription;
     use contracts::Cleanup;
     use rdkafka::mocking::MockCluster;
+    use std::time::Instant;
     use telemetry::kafka::Kafka;
 
     const ONE: &[contracts::Topic] = &[contracts::Topic { name: "a.v1", partitions: 1, cleanup: Cleanup::Journal }];
@@ -131,8 +132,15 @@ mod tests {
         broker.create_topic("a.v1", 1, 1).unwrap();
         let kafka = Kafka::at(broker.bootstrap_servers());
         let topics = Arc::new(Topics::new(ONE, &kafka));
-        let client = Subscription::connect(&kafka, "group", &topics, false).unwrap().member.client();
-        let ask = || ids(client.clone(), topics.clone());
+        let subscription = Subscription::connect(&kafka, "group", &topics, false).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let ask = async || loop {
+            match ids(subscription.member.client(), topics.clone()).await {
+                // It may not be connected yet.
+                Err(Obstacle::Kafka(_)) if Instant::now() < deadline => {}
+                answer => return answer,
+            }
+        };
         let whole = ask().await.unwrap();
         assert!(whole.cluster.is_some());
         broker.topic_error("a.v1", RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART).unwrap();

@@ -1,5 +1,5 @@
-//! Setting messages aside: as they came, with the reason, in the transaction that moves their offsets. `commands` reads
-//! them again.
+//! Setting messages aside: as they came, with the reason, in the transaction that moves their offsets. `retry` reads them
+//! again.
 
 use chrono::{DateTime, Utc};
 use deadpool_postgres::Transaction;
@@ -54,8 +54,7 @@ impl DeadLetters {
         let reasons: Vec<Option<String>> = letters.iter().map(|letter| letter.error.as_deref().map(storable)).collect();
         let aggregates: Vec<Option<&str>> = each().map(Message::aggregate).collect();
         let sequences: Vec<Option<i64>> = each().map(Message::sequence).collect();
-        let published = each().map(|message| message.published.and_then(DateTime::from_timestamp_millis));
-        let published: Vec<Option<DateTime<Utc>>> = published.collect();
+        let published: Vec<Option<DateTime<Utc>>> = each().map(published_at).collect();
         let statement = transaction.prepare_cached(&self.set_aside).await?;
         let parameters: [&(dyn ToSql + Sync); 12] = [
             &self.owner.handler,
@@ -88,6 +87,13 @@ impl DeadLetters {
             );
         }
     }
+}
+
+/// When the message was published, as far back as PostgreSQL's calendar goes: the time is the producer's to say, and may be any.
+fn published_at(message: &Message) -> Option<DateTime<Utc>> {
+    // The first day of 4714 BC that it has, Julian day 0.
+    const FIRST: i64 = -210_866_803_200_000;
+    DateTime::from_timestamp_millis(message.published?.max(FIRST))
 }
 
 /// Headers as `[[name, value], …]`, whatever bytes they are made of.
@@ -135,6 +141,17 @@ mod tests {
         let kept: Vec<_> = kept.iter().map(|(name, value)| (name.as_str(), value.as_deref())).collect();
         assert_eq!(kept, headers, "and is read again as it came");
         assert_eq!(as_json(None), json!([]));
+    }
+
+    #[test]
+    fn any_time_can_be_kept() {
+        let kept = |millis| {
+            let message = Message { published: Some(millis), ..Message::new(PARTITION, 0, None, None, None) };
+            published_at(&message).map(|at| at.timestamp_millis())
+        };
+        assert_eq!(kept(1_700_000_000_000), Some(1_700_000_000_000));
+        assert_eq!(kept(i64::MIN), Some(-210_866_803_200_000), "PostgreSQL has none before");
+        assert_eq!(kept(i64::MAX), None, "nobody has such a day");
     }
 
     #[test]

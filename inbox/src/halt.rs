@@ -67,7 +67,7 @@ pub enum Halt {
 
 impl Halt {
     /// Whether it is over once the handler has begun anew, with offsets that fit.
-    pub fn is_mended_by_beginning_anew(&self) -> bool {
+    pub fn is_mended_by_rebuilding(&self) -> bool {
         matches!(self, Self::Cluster { .. } | Self::Topic { .. } | Self::OutOfRange { .. })
     }
 

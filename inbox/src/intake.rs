@@ -116,7 +116,7 @@ impl<H: Handler> Setting<H> {
             match self.session().await {
                 Ok(()) => break Ok(()),
                 // Who fills something alone is told that it has ended.
-                Err(End::Halt(halt)) if self.alone.is_some() || !halt.is_mended_by_beginning_anew() => break Err(halt),
+                Err(End::Halt(halt)) if self.alone.is_some() || !halt.is_mended_by_rebuilding() => break Err(halt),
                 Err(End::Halt(halt)) => {
                     self.status.waits_for(&self.remedy(), &halt);
                     backoff = Backoff::new(LOOK, LOOK);

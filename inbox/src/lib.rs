@@ -81,7 +81,7 @@ pub struct Intake {
     pub service: String,
     /// The schema that holds the inbox's tables and, usually, the handler's.
     pub schema: String,
-    /// Where effects and offsets go.
+    /// Where effects and offsets go: commits on the disk when they are answered, since who sees an effect must not lose it again.
     pub pool: Pool,
     /// Told about readiness, as part `inbox.{handler's name}`.
     pub health: Health,

@@ -265,10 +265,12 @@ mod tests {
             sorting.over(limit, &[(HERE, Aside { aggregates: 1, alone: 0 })].into(), &messages)
         };
         let stop = |at: i64| -> BTreeMap<Partition, i64> { [(HERE, at)].into() };
-        assert_eq!(over(Parking::Replace, &[0, 1], 1), stop(1), "d has become free, a was passed");
+        assert_eq!(over(Parking::Replace, &[0, 1], 1), BTreeMap::new(), "only b is left, in the place of d");
+        assert_eq!(over(Parking::Replace, &[0, 1, 5], 1), stop(0), "b is one too many, from there on");
+        assert_eq!(over(Parking::Replace, &[0, 3, 5], 1), stop(3), "up to there a was passed");
         assert_eq!(over(Parking::Replace, &[0], 1), BTreeMap::new(), "a is passed, and so is d");
         assert_eq!(over(Parking::Replace, &[0, 1, 5], 2), BTreeMap::new(), "only b is added");
-        assert_eq!(over(Parking::Alone, &[0, 1, 5], 2), stop(1), "nothing passes");
+        assert_eq!(over(Parking::Alone, &[0, 1], 2), stop(1), "nothing passes");
         assert_eq!(over(Parking::Replace, &[3, 5], 1), stop(3), "an older document makes nothing good");
     }
 }

@@ -279,7 +279,8 @@ impl InboxArgs {
 /// # Errors
 /// When TLS is asked for and cannot be had.
 pub fn desk(database: &Database) -> std::io::Result<Desk> {
-    let database = database.clone().as_role(view::ROLE).application_name("read-service inbox").pool_size(1);
+    let database =
+        database.clone().as_role(view::ROLE).application_name("read-service inbox").pool_size(1).synchronous();
     // What was parked was not too old for the journal when it came.
     let handlers = projection::all(Duration::MAX);
     Ok(Desk { schema: view::SCHEMA.to_owned(), pool: database.pool()?, handlers })

@@ -6,7 +6,7 @@
 
 use std::{path::PathBuf, str::FromStr, sync::Arc, time::Duration};
 
-use deadpool_postgres::{Manager, ManagerConfig, Pool, QueueMode, RecyclingMethod, Runtime};
+use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, QueueMode, RecyclingMethod, Runtime};
 use rustls::{
     ClientConfig, RootCertStore,
     crypto::aws_lc_rs,
@@ -21,12 +21,17 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{backoff::Backoff, health::Part, settings::Problems};
 
+// Set in any case, for the session: a server's setting that changes later does not reach it then.
+const SYNCHRONOUS: &str = "SELECT set_config('synchronous_commit',
+    CASE setting WHEN 'off' THEN 'on' ELSE setting END, false) FROM current_setting('synchronous_commit') AS setting";
+
 /// Where the database is, and as whom to work there.
 #[derive(Clone)]
 pub struct Database {
     config: Config,
     root_certificates: Option<PathBuf>,
     pool_size: usize,
+    is_synchronous: bool,
 }
 
 impl Database {
@@ -49,7 +54,7 @@ impl Database {
             config.ssl_mode(if config.get_hosts().iter().all(is_local) { SslMode::Disable } else { SslMode::Require });
         }
         config.connect_timeout(Duration::from_secs(5)).keepalives_idle(Duration::from_secs(30));
-        Ok(Self { config, root_certificates, pool_size: 8 })
+        Ok(Self { config, root_certificates, pool_size: 8, is_synchronous: false })
     }
 
     /// Reads the URL of a setting, noting what is wrong with it.
@@ -100,6 +105,14 @@ impl Database {
         self
     }
 
+    /// What a pool's connections have committed survives a crash of the server, though its setting be `synchronous_commit = off`: that
+    /// becomes `on`. Any other stays, as the connection found it when it was made: it may say more than `on`.
+    #[must_use]
+    pub fn synchronous(mut self) -> Self {
+        self.is_synchronous = true;
+        self
+    }
+
     /// The driver's own configuration.
     pub fn config(&self) -> &Config {
         &self.config
@@ -112,8 +125,13 @@ impl Database {
     pub fn pool(&self) -> std::io::Result<Pool> {
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = Manager::from_config(self.config.clone(), self.tls()?, recycling);
-        Pool::builder(manager)
-            .max_size(self.pool_size)
+        let mut pool = Pool::builder(manager);
+        if self.is_synchronous {
+            pool = pool.post_create(Hook::async_fn(|client, _| {
+                Box::pin(async move { client.batch_execute(SYNCHRONOUS).await.map_err(HookError::Backend) })
+            }));
+        }
+        pool.max_size(self.pool_size)
             .runtime(Runtime::Tokio1)
             // The one that was used last: its process has warm caches.
             .queue_mode(QueueMode::Lifo)

@@ -54,7 +54,7 @@ pub async fn serve(
     let mut tasks = JoinSet::new();
     let mut shells = Vec::new();
     for (context, database) in contexts {
-        let database = database.as_role(context.schema).application_name(NAME).pool_size(connections);
+        let database = database.as_role(context.schema).application_name(NAME).pool_size(connections).synchronous();
         let pool = database.pool()?;
         let (versions, answering) = Versions::of(context, &pool, &shutdown);
         tasks.spawn(answering);

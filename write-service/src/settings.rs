@@ -374,7 +374,8 @@ impl Inbox {
     /// When TLS to the database cannot be set up.
     pub fn desks(self) -> std::io::Result<Vec<Desk>> {
         let desk = |(context, database): (&Context, Database)| {
-            let database = database.as_role(context.schema).application_name("write-service inbox").pool_size(1);
+            let database =
+                database.as_role(context.schema).application_name("write-service inbox").pool_size(1).synchronous();
             let handlers = context.reactors.iter().filter_map(|reactor| reactor(&self.surroundings, context.schema));
             Ok(Desk { schema: context.schema.to_owned(), pool: database.pool()?, handlers: handlers.collect() })
         };

@@ -104,7 +104,7 @@ impl Fixture {
             kafka: self.kafka.clone(),
             service: service.to_owned(),
             schema: SCHEMA.to_owned(),
-            pool: Database::parse(&self.url).unwrap().pool().unwrap(),
+            pool: Database::parse(&self.url).unwrap().synchronous().pool().unwrap(),
             health: Health::new(),
             metrics: Metrics::new(),
             max_parked: self.max_parked,

@@ -44,6 +44,27 @@ async fn a_crash_between_effect_and_commit_loses_and_doubles_nothing() {
     fixture.assert_once_and_in_order(20_000).await;
 }
 
+/// Given a server that is set to answer commits before they are on the disk, when events are applied, then theirs wait for it, and a
+/// setting that says more than that stays.
+#[tokio::test(flavor = "multi_thread")]
+async fn effects_are_on_the_disk_whatever_the_servers_setting() {
+    let fixture = Fixture::new("synchronous", ONE).await;
+    let note = r#"ALTER TABLE "the view".effect ADD COLUMN setting text DEFAULT current_setting('synchronous_commit')"#;
+    fixture.admin.batch_execute(note).await.unwrap();
+    for (at, setting) in (1..).zip(["off", "remote_apply"]) {
+        let set = format!("ALTER ROLE {} SET synchronous_commit = {setting}", fixture.role);
+        fixture.admin.batch_execute(&set).await.unwrap();
+        fixture.produce(&ONE[0], vec![record("a", at)]).await;
+        let instance = fixture.start(Recorder::of(ONE));
+        fixture.await_effects(at).await;
+        assert_eq!(instance.stop().await, Ok(()));
+    }
+    let settings = r#"SELECT setting FROM "the view".effect ORDER BY place"#;
+    let settings: Vec<String> =
+        fixture.admin.query(settings, &[]).await.unwrap().iter().map(|row| row.get(0)).collect();
+    assert_eq!(settings, ["on", "remote_apply"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_finishes_the_batch_in_hand() {
     let fixture = Fixture::new("stop", ONE).await;

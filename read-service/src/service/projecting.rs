@@ -29,7 +29,7 @@ pub(super) fn start(
         kafka: settings.kafka,
         service: "read-service".to_owned(),
         schema: view::SCHEMA.to_owned(),
-        pool: database.pool_size(CONNECTIONS).pool().map_err(Error::Connections)?,
+        pool: database.pool_size(CONNECTIONS).synchronous().pool().map_err(Error::Connections)?,
         health: process.health.clone(),
         metrics: process.metrics.clone(),
         max_parked: settings.max_parked,

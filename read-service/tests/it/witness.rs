@@ -46,7 +46,8 @@ impl Hotel {
         let prefix = unique_prefix(purpose);
         create_topics(&prefix).await;
         // The journal's key hides an event that is applied again; this does not.
-        let keep_each = "CREATE TABLE public.applied (id text);
+        let keep_each =
+            "CREATE TABLE public.applied (id text, setting text DEFAULT current_setting('synchronous_commit'));
             CREATE FUNCTION public.keep() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS
                 $$ BEGIN INSERT INTO public.applied VALUES (NEW.id); RETURN NEW; END $$;
             CREATE TRIGGER keep BEFORE INSERT ON view.event FOR EACH ROW EXECUTE FUNCTION public.keep()";
@@ -54,10 +55,19 @@ impl Hotel {
         Self { views, prefix }
     }
 
-    /// Whether the database's commits are on the disk when they can be seen: `fsync` and `synchronous_commit` as the service has them.
+    /// Has commits be answered before they are on the disk, unless whoever connects wants it otherwise.
+    pub(crate) async fn answer_early(&self) {
+        let set = "DO $$ BEGIN
+            EXECUTE format('ALTER DATABASE %I SET synchronous_commit = off', current_database());
+        END $$";
+        self.views.owner().await.batch_execute(set).await.unwrap();
+    }
+
+    /// Whether the commits of the service's intake were on the disk when they could be seen: the values of `fsync` and of
+    /// `synchronous_commit` that it has had.
     pub(crate) async fn durability(&self) -> [String; 2] {
-        let client = self.views.client().await;
-        let select = "SELECT current_setting('fsync'), current_setting('synchronous_commit')";
+        let client = self.views.owner().await;
+        let select = "SELECT current_setting('fsync'), string_agg(DISTINCT setting, ' ') FROM public.applied";
         let row = client.query_one(select, &[]).await.unwrap();
         [row.get(0), row.get(1)]
     }
