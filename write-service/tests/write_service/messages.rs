@@ -1,5 +1,6 @@
 //! A command that arrives as a message takes the same way as those that come by HTTP.
 
+use clap::Parser;
 use contracts::{
     direct_booking::{BookingCommand, COMMANDS},
     envelope::{Envelope, TraceContext},
@@ -7,6 +8,7 @@ use contracts::{
 use serde_json::json;
 use servers::eventually;
 use uuid::Uuid;
+use write_service::settings::InboxArgs;
 
 use crate::{
     fixture::{DEADLINE, Hotel, booking, record},
@@ -108,4 +110,34 @@ async fn one_that_is_refused_or_cannot_be_read_holds_up_no_other() {
     eventually("what cannot be read", DEADLINE, async || hotel.number(set_aside).await == 4).await;
     eventually("the answers", DEADLINE, async || answers(&hotel).await == [(200, 1), (404, 1), (409, 1)]).await;
     hotel.service.report_when("readiness", |report| report.ready).await;
+}
+
+#[derive(Parser)]
+struct Line {
+    #[command(flatten)]
+    inbox: InboxArgs,
+}
+
+/// A command is known by its answer, which is kept for a shorter time than the topic keeps the command.
+#[tokio::test]
+async fn commands_are_not_read_again_unless_it_is_said_that_they_may_be_done_again() {
+    let hotel = hotel("restart").await;
+    send(&hotel, &[(&command(Uuid::now_v7(), "b1"), None)]).await;
+    eventually("it is done", DEADLINE, async || asked(&hotel, "b1").await == [2]).await;
+    let restart = async |more: &[&str]| {
+        let settings = ["inbox", "--database-url", &hotel.login.url, "--card-processor-url", "http://127.0.0.1:1"];
+        let command = ["restart", "--handler", "direct-booking.commands", "--yes"];
+        let inbox = Line::try_parse_from([&settings[..], &command, more].concat()).unwrap().inbox;
+        let desks = inbox.check().unwrap().desks().unwrap();
+        inbox::command::run(&inbox.action, &desks, &mut Vec::new()).await.map_err(|refusal| refusal.to_string())
+    };
+    let refused = restart(&[]).await.unwrap_err();
+    assert!(refused.contains("a second confirmation") && refused.ends_with("--yes --repeating"), "{refused}");
+    // Whose answer is kept is left out.
+    assert_eq!(restart(&["--repeating"]).await, Ok(true));
+    send(&hotel, &[(&command(Uuid::now_v7(), "b2"), None)]).await;
+    let read = "select coalesce(sum(next_offset), 0)::bigint from direct_booking.inbox_offset
+        where handler = 'direct-booking.commands'";
+    eventually("all is read again", DEADLINE, async || hotel.number(read).await == 2).await;
+    assert_eq!((asked(&hotel, "b1").await, asked(&hotel, "b2").await), (vec![2], vec![2]));
 }

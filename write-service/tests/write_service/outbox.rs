@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use contracts::direct_booking::v1;
 use serde_json::{Value, json};
+use servers::eventually;
 use uuid::Uuid;
 
-use crate::fixture::{Hotel, OutboxRow, account, booking, by_guest, details};
+use crate::fixture::{DEADLINE, Hotel, OutboxRow, account, booking, by_guest, details};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 
@@ -137,4 +138,21 @@ async fn a_full_room_type_still_fits_the_broker() {
     }
     let more = json!({"rooms": ["one more"]});
     hotel.service.post("/direct-booking/room-types/A/add-rooms", &more).await.expect_problem(409, "too-many-rooms");
+}
+
+/// Given a server that is set to answer commits before they are on the disk, when a command is answered, then its own is.
+#[tokio::test]
+async fn what_was_answered_is_on_the_disk_whatever_the_servers_setting() {
+    let hotel = Hotel::open_for_bookings("synchronous", 5).await;
+    let role = &hotel.login.role;
+    let set = format!(
+        "alter table direct_booking.booking add column setting text default current_setting('synchronous_commit');
+         alter role {role} set synchronous_commit = off"
+    );
+    hotel.admin.batch_execute(&set).await.unwrap();
+    let connect_again = format!("select pg_terminate_backend(pid) from pg_stat_activity where usename = '{role}'");
+    hotel.admin.batch_execute(&connect_again).await.unwrap();
+    let booked = async || hotel.service.post("/direct-booking/bookings", &booking("b1", 1, 2)).await.status == 202;
+    eventually("a booking", DEADLINE, booked).await;
+    assert_eq!(hotel.number("select count(*) from direct_booking.booking where setting = 'on'").await, 1);
 }
