@@ -1,7 +1,7 @@
 //! From the start of an intake to its end: what it needs is waited for, and a session in the group follows another as long
 //! as that makes sense.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{mem, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures::FutureExt;
 use rdkafka::error::KafkaError;
@@ -111,14 +111,19 @@ pub(crate) struct Setting<H> {
 impl<H: Handler> Setting<H> {
     /// One session after another, until one is the last.
     async fn run(&self) -> Result<(), Halt> {
-        let mut backoff = Backoff::for_connecting();
+        let (mut backoff, mut waits_for) = (Backoff::for_connecting(), None);
         let ended = loop {
             match self.session().await {
                 Ok(()) => break Ok(()),
                 // Who fills something alone is told that it has ended.
                 Err(End::Halt(halt)) if self.alone.is_some() || !halt.is_mended_by_rebuilding() => break Err(halt),
                 Err(End::Halt(halt)) => {
-                    self.status.waits_for(&self.remedy(), &halt);
+                    let command = self.remedy();
+                    self.status.waits_for(&command, &halt);
+                    // Where a topic ends changes from look to look.
+                    if waits_for.replace(mem::discriminant(&halt)) != Some(mem::discriminant(&halt)) {
+                        tracing::error!(handler = self.handler.name(), error = %halt, command, "standing still");
+                    }
                     backoff = Backoff::new(LOOK, LOOK);
                 }
                 Err(End::Lost(reason)) => self.status.kafka(Some(reason)),
