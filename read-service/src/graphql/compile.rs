@@ -4,6 +4,8 @@
 //! to the same row are columns of the same record. So there is nothing to join, nothing to ask a second time, and each list is
 //! as long as it says.
 
+use std::collections::HashMap;
+
 use async_graphql::{
     Variables,
     parser::types::{ExecutableDocument, OperationDefinition, OperationType, SelectionSet},
@@ -57,11 +59,11 @@ pub(super) struct Asked<'a> {
     pub(super) may_see_personal: bool,
 }
 
-/// Compiles an operation. A field for which `fails` gives an error is left out of the statement.
+/// Compiles an operation. Those of its fields that have `failed` already, by key, are left out of the statement.
 ///
 /// # Errors
 /// When the whole operation is refused.
-pub(super) fn compile(asked: Asked<'_>, mut fails: impl FnMut(&str) -> Option<Error>) -> Result<Compiled, Error> {
+pub(super) fn compile(asked: Asked<'_>, failed: &HashMap<String, Error>) -> Result<Compiled, Error> {
     let scope = Scope { document: asked.document, variables: asked.variables };
     let mut compiler =
         Compiler { asked, scope, parameters: Parameters::default(), aliases: 0, cost: 0, forbidden: None };
@@ -74,7 +76,7 @@ pub(super) fn compile(asked: Asked<'_>, mut fails: impl FnMut(&str) -> Option<Er
             "__schema" | "__type" => Root::Schema,
             name => {
                 summary = if columns.0.is_empty() { summary_of(root, name) } else { "SELECT several views" };
-                compiler.root(root, &selected, &mut columns, fails(selected.key))
+                compiler.root(root, &selected, &mut columns, failed.get(selected.key))
             }
         };
         roots.push((selected.key.to_owned(), kind));
@@ -92,20 +94,6 @@ pub(super) fn compile(asked: Asked<'_>, mut fails: impl FnMut(&str) -> Option<Er
     }
     let text = (!columns.0.is_empty()).then(|| format!("SELECT {}", columns.0.join(", ")));
     Ok(Compiled { roots, text, parameters: compiler.parameters, summary })
-}
-
-/// The arguments `readAfter` of an operation's root fields, by their keys.
-pub(super) fn read_after(asked: Asked<'_>) -> Vec<(String, Vec<String>)> {
-    let scope = Scope { document: asked.document, variables: asked.variables };
-    let Some(root) = asked.model.object(model::ROOT) else { return Vec::new() };
-    let fields = scope.fields(&[&asked.operation.selection_set.node], &[model::ROOT]);
-    let tokens = fields.iter().filter_map(|selected| {
-        selected.field.get_argument("readAfter")?;
-        let known = &root.field(&selected.field.name.node)?.arguments;
-        let arguments = Arguments::read(asked.model, known, selected.field, asked.variables).ok()?;
-        Some((selected.key.to_owned(), arguments.texts("readAfter").to_vec()))
-    });
-    tokens.filter(|(_, texts)| !texts.is_empty()).collect()
 }
 
 /// The type of its root.
@@ -164,10 +152,10 @@ struct Compiler<'a> {
 }
 
 impl<'a> Compiler<'a> {
-    fn root(&mut self, root: &Object, selected: &Selected<'a>, columns: &mut Columns, fails: Option<Error>) -> Root {
+    fn root(&mut self, root: &Object, selected: &Selected<'a>, columns: &mut Columns, failed: Option<&Error>) -> Root {
         let (parameters, count) = (self.parameters.len(), columns.0.len());
-        let compiled = match fails {
-            Some(error) => Err(error),
+        let compiled = match failed {
+            Some(error) => Err(error.clone()),
             None => self.field(root, selected, "", columns, 1),
         };
         match compiled {

@@ -26,6 +26,7 @@ mod persisted;
 mod schema;
 mod selection;
 mod shape;
+mod waits;
 mod write;
 
 pub use answer::Answer;

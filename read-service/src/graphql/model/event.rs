@@ -63,8 +63,11 @@ pub(super) fn journal() -> Field {
     Field::new(
         "journal",
         What::Connection(connection),
-        "What happened, by when it was recorded: to an aggregate, or in the wake of a command. Null only beside an error.",
+        "What happened, by when it was recorded: to an aggregate, or in the wake of a command. Null only beside an error.\n\n\
+         With `readAfter` it waits until the journal itself has the token's event, or a later one of the same aggregate. What is older \
+         than the journal\nkeeps is not there any more: such a token is answered with `NOT_YET_VISIBLE`.",
     )
+    .of_journal()
     .or_null()
 }
 

@@ -1,6 +1,6 @@
 //! The words in which the model is written: objects, fields, and from where in the views each comes.
 
-use super::super::{arguments::Arguments, error::Error, parameters::Parameters};
+use super::super::{arguments::Arguments, error::Error, freshness::Place, parameters::Parameters};
 use crate::live::Watched;
 
 /// A type of object.
@@ -25,6 +25,8 @@ pub(in crate::graphql) struct Field {
     pub(in crate::graphql) what: What,
     /// What it counts for in a query's complexity; for a list, how often what is below it counts.
     pub(in crate::graphql) weight: usize,
+    /// At the root: where a token's event has to be before it is answered.
+    pub(in crate::graphql) place: Place,
     /// For a subscription: what is followed.
     pub(in crate::graphql) follows: fn(&Arguments) -> Vec<Watched>,
 }
@@ -201,6 +203,7 @@ impl Field {
             is_personal: false,
             what,
             weight: 1,
+            place: Place::View,
             follows: |_| Vec::new(),
         }
     }
@@ -217,6 +220,11 @@ impl Field {
 
     pub(super) fn takes(self, arguments: impl IntoIterator<Item = Argument>) -> Self {
         Self { arguments: arguments.into_iter().collect(), ..self }
+    }
+
+    /// It is answered from the journal.
+    pub(super) fn of_journal(self) -> Self {
+        Self { place: Place::Journal, ..self }
     }
 
     /// It is told again when one of these has changed.
