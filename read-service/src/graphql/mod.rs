@@ -6,6 +6,7 @@
 //! ```text
 //! documents   text -> parsed and validated, once       arguments, selection   what is asked, by the specification's rules
 //! compile     what is asked -> SQL and a shape         write                  PostgreSQL's binary row -> JSON, by the shape
+//! waits       what is to be visible before that          freshness              whether it is
 //! execute     a request -> its answer: waits, asks, writes
 //! ```
 

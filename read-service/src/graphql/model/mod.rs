@@ -19,6 +19,7 @@ mod subscription;
 mod summary;
 mod task;
 mod values;
+mod view;
 mod words;
 
 use std::collections::HashMap;
@@ -58,6 +59,7 @@ impl Model {
             site_booking::object(),
             event::object(),
             folio::object(),
+            view::object(),
         ];
         let parts = [
             values::objects(),
