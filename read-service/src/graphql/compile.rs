@@ -183,9 +183,9 @@ impl<'a> Compiler<'a> {
         if field.is_personal && !self.asked.may_see_personal {
             self.forbidden.get_or_insert((object.name, field.name));
         }
-        let is_list = matches!(field.what, What::Rows(..));
-        self.cost = self.cost.saturating_add(times.saturating_mul(if is_list { 1 } else { field.weight }));
         let arguments = Arguments::read(self.asked.model, &field.arguments, selected.field, self.asked.variables)?;
+        let weight = times.saturating_mul(field.weight.of(&arguments));
+        self.cost = self.cost.saturating_add(weight);
         Ok(match &field.what {
             What::Leaf(leaf, sql) => Shape::Leaf(*leaf, columns.add(sql.replace("{}", row))),
             What::GlobalId => Shape::GlobalId(object.name, columns.add(format!("{row}id"))),
@@ -197,18 +197,16 @@ impl<'a> Compiler<'a> {
                 Shape::Row(columns.add(format!("(SELECT {record} FROM {from})")), fields)
             }
             What::Rows(of, source) => {
-                let times = times.saturating_mul(field.weight);
-                let (record, fields, from) = self.subquery(of, selected, *source, row, &arguments, times)?;
+                let (record, fields, from) = self.subquery(of, selected, *source, row, &arguments, weight)?;
                 Shape::Rows(columns.add(format!("ARRAY(SELECT {record} FROM {from})")), fields)
             }
             What::Each(of, make) => {
-                let times = times.saturating_mul(field.weight);
                 let child = self.alias();
                 let from = make(&Call { child: &child, parent: row, arguments: &arguments }, &mut self.parameters)?;
                 let mut inner = Columns::default();
                 let id = inner.add(format!("{child}.id"));
                 let fields =
-                    self.fields(self.object(of)?.name, &selected.below, &format!("{child}."), &mut inner, times)?;
+                    self.fields(self.object(of)?.name, &selected.below, &format!("{child}."), &mut inner, weight)?;
                 Shape::Each(columns.add(format!("ARRAY(SELECT {} FROM {from})", inner.record())), id, fields)
             }
             What::ById(of) => self.by_id(of, arguments.text("id").unwrap_or_default(), selected, columns, times)?,
@@ -316,6 +314,8 @@ impl<'a> Compiler<'a> {
         let cursor_of = if is_descending { order.name.to_owned() + "_DESC" } else { order.name.to_owned() };
         let page = Page::of(arguments, &cursor_of, order.leaf)?;
         let times = times.saturating_mul(page.size);
+        // The rows are read whatever is selected of them.
+        self.cost = self.cost.saturating_add(times);
 
         let child = self.alias();
         let mut from = narrowed(connection.from, &connection.conditions, &child, row, arguments, &mut self.parameters);

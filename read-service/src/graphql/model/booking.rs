@@ -75,7 +75,7 @@ pub(super) fn object() -> Object {
                 "tasks",
                 "view.task {child} WHERE {child}.booking_id = {parent}id AND NOT {child}.erased \
                  ORDER BY {child}.day, {child}.id LIMIT 400",
-                5,
+                10,
                 "What is to be done for its room, by day.",
             ),
             text("rejection", "{}rejection", "Why it was rejected, if it was.").or_null(),

@@ -23,12 +23,29 @@ pub(in crate::graphql) struct Field {
     /// It says something of a person: not everybody may ask for it.
     pub(in crate::graphql) is_personal: bool,
     pub(in crate::graphql) what: What,
-    /// What it counts for in a query's complexity; for a list, how often what is below it counts.
-    pub(in crate::graphql) weight: usize,
+    pub(in crate::graphql) weight: Weight,
     /// At the root: where a token's event has to be before it is answered.
     pub(in crate::graphql) place: Place,
     /// For a subscription: what is followed.
     pub(in crate::graphql) follows: fn(&Arguments) -> Vec<Watched>,
+}
+
+/// What a field counts for in a query's complexity; for a list, how many rows it usually has: each counts, and what is below it
+/// counts as often.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::graphql) enum Weight {
+    Always(usize),
+    /// By what it is given.
+    By(fn(&Arguments) -> usize),
+}
+
+impl Weight {
+    pub(in crate::graphql) fn of(self, arguments: &Arguments) -> usize {
+        match self {
+            Self::Always(weight) => weight,
+            Self::By(weight) => weight(arguments),
+        }
+    }
 }
 
 /// What a field is, and where it comes from.
@@ -202,7 +219,7 @@ impl Field {
             is_nullable: false,
             is_personal: false,
             what,
-            weight: 1,
+            weight: Weight::Always(1),
             place: Place::View,
             follows: |_| Vec::new(),
         }
@@ -233,7 +250,11 @@ impl Field {
     }
 
     pub(super) fn weighs(self, weight: usize) -> Self {
-        Self { weight, ..self }
+        Self { weight: Weight::Always(weight), ..self }
+    }
+
+    pub(super) fn weighs_by(self, weight: fn(&Arguments) -> usize) -> Self {
+        Self { weight: Weight::By(weight), ..self }
     }
 }
 
