@@ -13,6 +13,7 @@
 mod answer;
 mod arguments;
 mod compile;
+mod conditions;
 mod documents;
 mod error;
 mod execute;

@@ -62,6 +62,56 @@ async fn arguments_that_cannot_be_used_are_refused() {
 }
 
 #[tokio::test]
+async fn variables_of_another_type_are_refused() {
+    let server = Server::start("variables").await;
+    server.views.fill(&[booking("7", 1, "2026-03-01", &json!({}))]).await;
+    let skipping = r#"query Q($x: Boolean!) { booking(id: "7") @skip(if: $x) { bookingId } }"#;
+    for variables in [json!({"x": "true"}), json!({"x": 1}), json!({"x": null}), json!({"x": [true]}), json!({})] {
+        assert_eq!(refused(&server, skipping, variables.clone()).await, "BAD_USER_INPUT", "{variables}");
+    }
+    let (_, answer) = server.post(skipping, json!({"x": true})).await;
+    assert_eq!(answer, json!({"data": {}}));
+    // Whether they are used or not.
+    let (first, id, tokens) =
+        ("bookings(first: $x) { nodes { id } }", "booking(id: $x) { id }", "roomType(id: 1, readAfter: $x) { id }");
+    for (ty, field, value) in [
+        ("Int", first, json!("1")),
+        ("Int", first, json!(1.5)),
+        ("[String!]", tokens, json!([null])),
+        ("ID!", id, json!({})),
+    ] {
+        let query =
+            format!("query Q($x: {ty}) {{ __typename ...F @skip(if: true) }} fragment F on Query {{ {field} }}");
+        assert_eq!(refused(&server, &query, json!({"x": value})).await, "BAD_USER_INPUT", "{ty} {value}");
+    }
+    for query in [
+        r#"query Q($x: String!) { booking(id: "7") @skip(if: $x) { bookingId } }"#,
+        r#"query Q($x: Int!) { ...F } fragment F on Query { ... @include(if: $x) { booking(id: "7") { id } } }"#,
+        r#"query Q($x: [Boolean!]!) { ...F @skip(if: $x) } fragment F on Query { booking(id: "7") { id } }"#,
+        r#"{ booking(id: "7") @skip(if: "true") { bookingId } }"#,
+        "query Q($x: Int) { __typename }",
+    ] {
+        assert_eq!(refused(&server, query, json!({"x": "true"})).await, "GRAPHQL_VALIDATION_FAILED", "{query}");
+    }
+}
+
+/// Given a question about the schema that cannot be answered, then that is an error, not an empty schema.
+#[tokio::test]
+async fn what_the_schema_cannot_say_is_an_error() {
+    let server = Server::start("undescribed").await;
+    server.views.fill(&[booking("7", 1, "2026-03-01", &json!({}))]).await;
+    let query = r#"query Q($day: Date) { __schema { queryType { name } } booking(id: "7") { bookingId }
+        bookings(filter: {checkInFrom: $day}) { nodes { bookingId } } }"#;
+    let (status, answer) = server.post(query, json!({"day": "tomorrow"})).await;
+    assert_eq!((status, code(&answer)), (200, "GRAPHQL_VALIDATION_FAILED"), "{answer}");
+    assert_eq!(answer["data"], json!({"__schema": null, "booking": {"bookingId": "7"}, "bookings": null}));
+    let failed: Vec<_> = answer["errors"].as_array().unwrap().iter().map(|error| error["path"][0].clone()).collect();
+    assert_eq!(failed, ["__schema", "bookings"]);
+    let (_, answer) = server.post(query, json!({"day": "2026-03-01"})).await;
+    assert_eq!((&answer["errors"], &answer["data"]["__schema"]["queryType"]["name"]), (&Value::Null, &json!("Query")));
+}
+
+#[tokio::test]
 async fn one_bad_argument_leaves_the_other_fields_alone() {
     let server = Server::start("partly").await;
     server.views.fill(&[booking("7", 1, "2026-03-01", &json!({}))]).await;
