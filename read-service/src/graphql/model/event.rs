@@ -26,6 +26,8 @@ pub(super) fn object() -> Object {
             int("partition", "{}partition", "The partition of its topic."),
             long("offset", "{}message_offset", "Its offset in the partition."),
             instant("recordedAt", "{}recorded_at", "When it was recorded by its context."),
+            instant("publishedAt", "{}published_at", "When it was published to Kafka; null when Kafka does not say.")
+                .or_null(),
             instant("appliedAt", "{}applied_at", "When it arrived in this view."),
         ],
     )

@@ -188,7 +188,7 @@ CREATE TABLE view.event (
     source text NOT NULL,
     topic text COLLATE "C" NOT NULL,
     subject text COLLATE "C" NOT NULL,
-    version bigint,
+    version bigint NOT NULL,
     correlation_id text COLLATE "C",
     causation_id text,
     trace_id text,
