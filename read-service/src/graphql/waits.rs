@@ -11,7 +11,7 @@ use super::{
     error::Error,
     freshness::{Awaited, Freshness, MOST_TOKENS, Place},
     model::{self, Field},
-    selection::{Scope, Selected},
+    selection::Selected,
 };
 
 /// What an operation's fields need to be visible.
@@ -37,10 +37,9 @@ impl Waits {
     /// # Errors
     /// When there are too many of them.
     pub(super) fn read(asked: Asked<'_>, sent: &[Awaited]) -> Result<(Self, HashMap<String, Error>), Error> {
-        let scope = Scope { document: asked.document, variables: asked.variables };
         let (mut waits, mut refused) = (Self::default(), HashMap::new());
         let Some(root) = asked.model.object(model::ROOT) else { return Ok((waits, refused)) };
-        for selected in scope.fields(&[&asked.operation.selection_set.node], &[model::ROOT]) {
+        for selected in asked.scope().fields(&[&asked.operation.selection_set.node], &[model::ROOT]) {
             let Some(field) = root.field(&selected.field.name.node) else { continue };
             match own(asked, field, &selected) {
                 Ok(own) if own.is_empty() && sent.is_empty() => {}

@@ -71,6 +71,14 @@ pub(in crate::graphql) enum What {
     Node,
 }
 
+impl What {
+    /// Whether it is of the object's own row.
+    #[cfg(test)]
+    pub(in crate::graphql) fn is_own(&self) -> bool {
+        matches!(self, Self::Leaf(..) | Self::Part(..))
+    }
+}
+
 /// What a value is: how PostgreSQL sends it, and what GraphQL calls it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::graphql) enum Leaf {
@@ -95,6 +103,8 @@ pub(in crate::graphql) enum Leaf {
 /// Where rows come from: what follows `FROM`.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::graphql) enum Source {
+    /// The object whose id is in this column of the row above.
+    ByKey(&'static str),
     /// A text in which `{child}` is the rows' alias, and `{parent}` stands before columns of the row above.
     Fixed(&'static str),
     /// A text made from the arguments.
@@ -293,9 +303,9 @@ pub(super) fn money(name: &'static str, prefix: &'static str, description: &'sta
     part("Money", name, prefix, description)
 }
 
-/// What another view has of it; null until that has arrived, and when it is gone.
-pub(super) fn joined(object: &'static str, name: &'static str, from: &'static str, description: &'static str) -> Field {
-    Field::new(name, What::Row(object, Source::Fixed(from)), description).or_null()
+/// What another view has of it, by the column that holds its id; null until that has arrived, and when it is gone.
+pub(super) fn joined(object: &'static str, name: &'static str, key: &'static str, description: &'static str) -> Field {
+    Field::new(name, What::Row(object, Source::ByKey(key)), description).or_null()
 }
 
 /// A list that belongs to it, of so many usually.
