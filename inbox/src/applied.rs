@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use tokio::{sync::watch, time::Instant};
 
+use crate::behind::{Behind, Intakes};
+
 /// Rings after each commit of an intake in this process. Cheap to clone; all clones share it.
 #[derive(Clone)]
 pub struct Applied {
     commits: watch::Sender<u64>,
+    pub(crate) intakes: Intakes,
     /// How often a condition is looked at again without a ring: another process may have applied what is awaited.
     look_again: Duration,
 }
@@ -40,7 +43,7 @@ impl Bell {
 
 impl Default for Applied {
     fn default() -> Self {
-        Self { commits: watch::Sender::new(0), look_again: Duration::from_millis(100) }
+        Self { commits: watch::Sender::new(0), intakes: Intakes::default(), look_again: Duration::from_millis(100) }
     }
 }
 
@@ -53,6 +56,11 @@ impl Applied {
     /// Wakes all who wait.
     pub fn ring(&self) {
         self.commits.send_modify(|commits| *commits = commits.wrapping_add(1));
+    }
+
+    /// How far behind each of those intakes is that has partitions at the moment.
+    pub fn behind(&self) -> Vec<Behind> {
+        self.intakes.behind()
     }
 
     /// For who does something after each commit.

@@ -42,6 +42,8 @@ pub(crate) fn start<H: Handler>(
     shutdown: CancellationToken,
 ) -> impl Future<Output = Result<(), Halt>> + Send {
     let owner = Owner::of(&handler);
+    let meters = Arc::new(Meters::register(&intake.metrics, owner));
+    applied.intakes.add(owner, &meters);
     let group = format!("{}{}.{owner}", intake.kafka.topic_prefix, intake.service);
     let setting = Setting {
         topics: Arc::new(Topics::new(handler.topics(), &intake.kafka)),
@@ -49,7 +51,7 @@ pub(crate) fn start<H: Handler>(
         parked: Parked::new(&intake.schema, owner),
         dead_letters: DeadLetters::new(&intake.schema, owner),
         tracing: Tracing { enabled: intake.trace_messages, group },
-        meters: Meters::register(&intake.metrics, owner),
+        meters,
         status: Status::new(&intake.health, owner),
         handler,
         intake,
@@ -104,7 +106,7 @@ pub(crate) struct Setting<H> {
     pub(crate) parked: Parked,
     pub(crate) dead_letters: DeadLetters,
     pub(crate) tracing: Tracing,
-    pub(crate) meters: Meters,
+    pub(crate) meters: Arc<Meters>,
     pub(crate) status: Status,
 }
 

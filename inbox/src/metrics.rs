@@ -79,6 +79,12 @@ impl Meters {
         u64::try_from(self.lag.get()).unwrap_or_default()
     }
 
+    /// The same; nothing without partitions, where nothing is known.
+    pub(crate) fn behind(&self) -> Option<u64> {
+        let has_any = !self.progress.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
+        has_any.then(|| self.lag())
+    }
+
     /// The partitions' ends as the client last saw them.
     pub(crate) fn ends(&self, ends: &[(Partition, i64)]) {
         self.update(|progress| {

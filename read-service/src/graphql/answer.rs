@@ -60,16 +60,27 @@ impl Body {
         self.null(key, error);
     }
 
-    /// A field that the schema has answered about itself.
+    /// A field that the schema has answered about itself, or has not.
     pub(super) fn describe(&mut self, key: &str, described: &Response) {
+        // What is wrong with the request as a whole has no path.
+        let concerns = |error: &&ServerError| match error.path.first() {
+            Some(PathSegment::Field(field)) => field == key,
+            _ => true,
+        };
+        if let Some(error) = described.errors.iter().find(concerns) {
+            return self.fail(key, Error::new(Code::ValidationFailed, error.message.as_str()));
+        }
         let value = match &described.data {
             Value::Object(fields) => fields.get(key),
             _ => None,
         };
+        let Some(value) = value else {
+            return self.fail(key, Error::new(Code::Internal, "the schema cannot be described"));
+        };
         self.begin(key);
         self.has_data = true;
         // Writing to memory does not fail.
-        let _ = serde_json::to_writer(&mut self.text, value.unwrap_or(&Value::Null));
+        let _ = serde_json::to_writer(&mut self.text, value);
     }
 
     pub(super) fn has_errors(&self) -> bool {

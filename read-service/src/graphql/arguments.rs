@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use async_graphql::{
     Value, Variables,
-    parser::types::{Field, OperationDefinition},
+    parser::types::{BaseType, Field, OperationDefinition, Type},
 };
 use chrono::NaiveDate;
 use contracts::id::BookingId;
@@ -94,7 +94,7 @@ impl Arguments {
 }
 
 /// A value with its variables put in.
-fn resolved<V: Clone + Into<async_graphql_value::Value>>(value: &V, variables: &Variables) -> Value {
+pub(super) fn resolved<V: Clone + Into<async_graphql_value::Value>>(value: &V, variables: &Variables) -> Value {
     let value: async_graphql_value::Value = value.clone().into();
     let known = |name| Ok::<_, std::convert::Infallible>(variables.get(&name).cloned().unwrap_or_default());
     match value.into_const_with(known) {
@@ -103,28 +103,10 @@ fn resolved<V: Clone + Into<async_graphql_value::Value>>(value: &V, variables: &
     }
 }
 
-/// Whether `@skip` and `@include` leave something out.
-pub(super) fn is_left_out(
-    directives: &[async_graphql::Positioned<async_graphql::parser::types::Directive>],
-    variables: &Variables,
-) -> bool {
-    directives.iter().any(|directive| {
-        let is = |wanted| {
-            let condition = directive.node.get_argument("if").map(|value| resolved(&value.node, variables));
-            condition == Some(Value::Boolean(wanted))
-        };
-        match directive.node.name.node.as_str() {
-            "skip" => is(true),
-            "include" => is(false),
-            _ => false,
-        }
-    })
-}
-
 /// The values of an operation's variables: what was sent, else the default.
 ///
 /// # Errors
-/// When one that must be given is not.
+/// When one that must be given is not, or one is of another type than it says; whether it is used or not.
 pub(super) fn variables(operation: &OperationDefinition, sent: &Variables) -> Result<Variables, Error> {
     let mut values = Variables::default();
     for definition in &operation.variable_definitions {
@@ -135,12 +117,31 @@ pub(super) fn variables(operation: &OperationDefinition, sent: &Variables) -> Re
                 return Err(Error::new(Code::BadUserInput, format!("variable ${name}: of type {ty}, has to be given")));
             }
             None => {}
+            Some(value) if !is_of(value, ty) => {
+                return Err(Error::new(Code::BadUserInput, format!("variable ${name}: not of type {ty}")));
+            }
             Some(value) => {
                 values.insert(name.clone(), value.clone());
             }
         }
     }
     Ok(values)
+}
+
+/// Whether a value is of a type, by the specification's rules for what a client sends; one value may stand for a list of one. Of
+/// the types that only this schema has, it is seen where the value is used.
+fn is_of(value: &Value, ty: &Type) -> bool {
+    match (&ty.base, value) {
+        (_, Value::Null) => ty.nullable,
+        (BaseType::List(item), Value::List(values)) => values.iter().all(|value| is_of(value, item)),
+        (BaseType::List(item), value) => is_of(value, item),
+        (BaseType::Named(name), value) => match (name.as_str(), value) {
+            ("Int", Value::Number(number)) => number.as_i64().is_some_and(|number| i32::try_from(number).is_ok()),
+            ("ID", Value::Number(number)) => number.is_i64() || number.is_u64(),
+            ("Float", Value::Number(_)) | ("String" | "ID", Value::String(_)) | ("Boolean", Value::Boolean(_)) => true,
+            (name, _) => !["Int", "Float", "String", "Boolean", "ID"].contains(&name),
+        },
+    }
 }
 
 fn read(model: &Model, argument: &Argument, value: Value, above: &str) -> Result<Option<Given>, Error> {
@@ -237,6 +238,44 @@ mod tests {
             ["", "2026-1-1", "+2026-01-01", "2025-02-29", "0000-01-01", "10000-01-01", "tomorrow", "2026-11-21 "]
         {
             assert_eq!(day(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_variable_is_of_the_type_that_it_says() {
+        let is_of = |json: &str, ty: &str| {
+            is_of(&Value::from_json(serde_json::from_str(json).unwrap()).unwrap(), &Type::new(ty).unwrap())
+        };
+        for (json, ty) in [
+            ("true", "Boolean!"),
+            ("null", "Boolean"),
+            ("-2147483648", "Int"),
+            ("1", "Float"),
+            ("1.5", "Float"),
+            ("\"7\"", "ID!"),
+            ("7", "ID!"),
+            ("[\"a\", \"b\"]", "[String!]!"),
+            ("\"a\"", "[String!]!"),
+            ("[[1], null, 2]", "[[Int!]]"),
+            ("{}", "BookingFilter"),
+        ] {
+            assert!(is_of(json, ty), "{json} is a {ty}");
+        }
+        for (json, ty) in [
+            ("\"true\"", "Boolean"),
+            ("1", "Boolean"),
+            ("null", "Boolean!"),
+            ("2147483648", "Int"),
+            ("1.0", "Int"),
+            ("\"1\"", "Float"),
+            ("1", "String"),
+            ("1.5", "ID"),
+            ("[1]", "Int"),
+            ("[\"a\", null]", "[String!]"),
+            ("[1]", "[String]"),
+            ("{}", "String"),
+        ] {
+            assert!(!is_of(json, ty), "{json} is no {ty}");
         }
     }
 

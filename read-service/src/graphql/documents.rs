@@ -8,6 +8,7 @@ use async_graphql::{
 };
 
 use super::{
+    conditions,
     error::{self, Code, Error},
     limits,
     schema::Schemas,
@@ -52,6 +53,8 @@ impl Documents {
             error::complete(&mut errors);
             errors
         })?;
+        conditions::check(document)
+            .map_err(|reason| vec![Error::new(Code::ValidationFailed, reason).into_server_error()])?;
         self.known.insert(text.to_owned(), document.clone(), text.len() + 64);
         Ok(())
     }

@@ -1,7 +1,6 @@
 //! From a request to its answer: its document, the operation that is meant, what it waits for, its one statement.
 
 use std::{
-    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -10,7 +9,6 @@ use async_graphql::{
     Name, ServerError, Variables,
     parser::types::{ExecutableDocument, OperationDefinition, OperationType},
 };
-use futures::future::join_all;
 use telemetry::metrics::Metrics;
 use tokio_postgres::types::{FromSql, Type};
 use tracing::Instrument;
@@ -19,13 +17,14 @@ use super::{
     Awaited, Code, Error, Freshness,
     answer::{Answer, Body},
     arguments,
-    compile::{Asked, Compiled, Root, compile, read_after},
+    compile::{Asked, Compiled, Root, compile},
     documents::Documents,
     live::{self, Live},
     metrics::Operations,
     model::Model,
     persisted::{Hash, Persisted},
     schema::Schemas,
+    waits::Waits,
     write::{self, Cell},
 };
 use crate::view::{self, Connections, Sql};
@@ -217,14 +216,13 @@ impl Shared {
         Ok((name, Asked { model: &self.model, document, operation, variables, may_see_personal }))
     }
 
-    async fn run(&self, asked: Asked<'_>, name: Option<&Name>, awaited: &[Awaited]) -> Result<Body, Error> {
-        let tokens = read_after(asked);
-        let mut compiled = compile(asked, |key| Awaited::read(texts(&tokens, key)).err())?;
-        if let Some(late) = self.wait(&compiled, &tokens, awaited).await {
-            compiled = compile(asked, |key| match late.get(key) {
-                Some(Some(error)) => Some(error.clone()),
-                _ => Awaited::read(texts(&tokens, key)).err(),
-            })?;
+    async fn run(&self, asked: Asked<'_>, name: Option<&Name>, sent: &[Awaited]) -> Result<Body, Error> {
+        let (waits, mut failed) = Waits::read(asked, sent)?;
+        let mut compiled = compile(asked, &failed)?;
+        let late = waits.wait(&self.freshness, &compiled).await;
+        if !late.is_empty() {
+            failed.extend(late);
+            compiled = compile(asked, &failed)?;
         }
         let described = if compiled.roots.iter().any(|(_, root)| matches!(root, Root::Schema)) {
             Some(self.schemas.describe(asked.document, name.map(Name::as_str), asked.variables.clone()).await)
@@ -238,25 +236,6 @@ impl Shared {
         Ok(written(compiled, row, described.as_ref()))
     }
 
-    /// Waits for what each field needs. `None` when all of it is visible; else why not, by key.
-    async fn wait(
-        &self,
-        compiled: &Compiled,
-        tokens: &[(String, Vec<String>)],
-        awaited: &[Awaited],
-    ) -> Option<HashMap<String, Option<Error>>> {
-        if tokens.is_empty() && awaited.is_empty() {
-            return None;
-        }
-        let waits = compiled.roots.iter().filter(|(_, root)| matches!(root, Root::Shape(_))).map(async |(key, _)| {
-            let mut own = Awaited::read(texts(tokens, key)).unwrap_or_default();
-            own.extend_from_slice(awaited);
-            (key.clone(), self.freshness.wait(&own).await.err())
-        });
-        let waited: HashMap<_, _> = join_all(waits).await.into_iter().collect();
-        waited.values().any(Option::is_some).then_some(waited)
-    }
-
     async fn query(&self, compiled: &mut Compiled) -> Result<Option<tokio_postgres::Row>, view::Error> {
         let sql = Sql {
             summary: compiled.summary,
@@ -265,11 +244,6 @@ impl Shared {
         };
         Ok(self.connections.query(&sql, &compiled.parameters.values()).await?.into_iter().next())
     }
-}
-
-fn texts<'a>(tokens: &'a [(String, Vec<String>)], key: &str) -> impl Iterator<Item = &'a str> {
-    let of_key = tokens.iter().filter(move |(known, _)| known == key);
-    of_key.flat_map(|(_, texts)| texts).map(String::as_str).collect::<Vec<_>>().into_iter()
 }
 
 /// Puts an answer together.

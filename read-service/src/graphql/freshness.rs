@@ -1,4 +1,4 @@
-//! Reading one's own writes: waiting until the views have what a `Read-After` token names.
+//! Reading one's own writes: waiting until what a `Read-After` token names is where the answer comes from.
 
 use std::{str::FromStr, time::Duration};
 
@@ -11,7 +11,19 @@ use super::error::{Code, Error};
 use crate::view::{self, Connections, Sql, View};
 
 /// More tokens than anybody has use for in one query.
-const MOST_TOKENS: usize = 16;
+pub(super) const MOST_TOKENS: usize = 16;
+
+/// Where something is to be visible.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Place {
+    /// In the view of the aggregate.
+    View,
+    /// In the journal, which another process may fill, and later.
+    Journal,
+}
+
+/// Whether the journal has an event that made this version or a higher one. What it keeps no longer it does not have.
+const IS_TOLD: &str = "SELECT EXISTS (SELECT FROM view.event WHERE subject = $1 AND version >= $2 AND topic = $3)";
 
 /// What is to be visible before a query is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,27 +72,36 @@ impl Freshness {
         Self { connections, applied, limit }
     }
 
-    /// Waits until all of it is visible.
-    pub(super) async fn wait(&self, awaited: &[Awaited]) -> Result<(), Error> {
-        let deadline = Instant::now() + self.limit;
-        for one in awaited {
-            if !self.applied.wait_until(deadline, || self.is_visible(one)).await? {
-                return Err(Error::new(
-                    Code::NotYetVisible,
-                    format!("version {} of {} is not visible yet; try again", one.version, one.subject),
-                ));
-            }
-        }
-        Ok(())
+    /// Until when an operation waits that begins now.
+    pub(super) fn deadline(&self) -> Instant {
+        Instant::now() + self.limit
     }
 
-    async fn is_visible(&self, awaited: &Awaited) -> Result<bool, view::Error> {
-        let sql = Sql {
-            summary: "SELECT view version",
-            text: awaited.view.has_reached().to_owned(),
-            parameters: vec![Type::TEXT, Type::INT8],
+    /// Waits until it is visible there.
+    pub(super) async fn wait(&self, awaited: &Awaited, place: Place, deadline: Instant) -> Result<(), Error> {
+        if self.applied.wait_until(deadline, || self.is_visible(awaited, place)).await? {
+            return Ok(());
+        }
+        let message = format!("version {} of {} is not visible yet; try again", awaited.version, awaited.subject);
+        Err(Error::new(Code::NotYetVisible, message))
+    }
+
+    async fn is_visible(
+        &self,
+        Awaited { view, subject, version }: &Awaited,
+        place: Place,
+    ) -> Result<bool, view::Error> {
+        let statement = |summary, text: &str, parameters| Sql { summary, text: text.to_owned(), parameters };
+        let rows = match place {
+            Place::View => {
+                let sql = statement("SELECT view version", view.has_reached(), vec![Type::TEXT, Type::INT8]);
+                self.connections.query(&sql, &[subject, version]).await?
+            }
+            Place::Journal => {
+                let sql = statement("SELECT view.event version", IS_TOLD, vec![Type::TEXT, Type::INT8, Type::TEXT]);
+                self.connections.query(&sql, &[subject, version, &view.topic().name]).await?
+            }
         };
-        let rows = self.connections.query(&sql, &[&awaited.subject, &awaited.version]).await?;
         let row = rows.first().ok_or_else(|| view::Error::Failed("EXISTS gave no row".to_owned()))?;
         row.try_get(0).map_err(|error| view::Error::Failed(error.to_string()))
     }

@@ -17,8 +17,12 @@ const MAX_TEXT: usize = 64 * 1024;
 const MAX_NESTING: usize = 50;
 /// How many selections a document may have once its fragments are put in their places.
 const MAX_SELECTIONS: usize = 2_000;
+/// How often an operation may ask about the schema.
+const MAX_INTROSPECTIONS: usize = 3;
 /// How many lists within lists introspection may ask for. The standard query has two; each one more multiplies the answer.
-const MAX_INTROSPECTED_LISTS: usize = 3;
+const MAX_NESTED_LISTS: usize = 3;
+/// How many lists it may ask for in all. The standard query has 9; each may be the whole schema once more.
+const MAX_INTROSPECTED_LISTS: usize = 27;
 
 /// Nested selections under these multiply the answer of an introspection.
 const INTROSPECTED_LISTS: [&str; 8] =
@@ -26,7 +30,7 @@ const INTROSPECTED_LISTS: [&str; 8] =
 
 /// How deep a query may be; the standard introspection query has 13.
 pub(super) const MAX_DEPTH: usize = 15;
-/// How complex a query may be: a field counts 1, a list as often as its page is long.
+/// How complex a query may be: a field counts 1, a row of a list 1, and what is selected of it as often as there are rows.
 pub(super) const MAX_COMPLEXITY: usize = 6_000;
 /// How many directives a field may have.
 pub(super) const MAX_DIRECTIVES: usize = 8;
@@ -95,8 +99,14 @@ pub(super) fn check_document(document: &ExecutableDocument) -> Result<(), String
     for (_, operation) in document.operations.iter() {
         let size = measure.set(&operation.node.selection_set.node)?;
         selections = selections.saturating_add(size.selections);
+        if size.introspections > MAX_INTROSPECTIONS {
+            return Err(format!("the query asks about the schema more than {MAX_INTROSPECTIONS} times"));
+        }
+        if size.nested_lists > MAX_NESTED_LISTS {
+            return Err(format!("introspection asks for more than {MAX_NESTED_LISTS} lists within each other"));
+        }
         if size.introspected_lists > MAX_INTROSPECTED_LISTS {
-            return Err(format!("introspection asks for more than {MAX_INTROSPECTED_LISTS} lists within each other"));
+            return Err(format!("introspection asks for more than {MAX_INTROSPECTED_LISTS} lists"));
         }
     }
     if selections > MAX_SELECTIONS {
@@ -108,8 +118,12 @@ pub(super) fn check_document(document: &ExecutableDocument) -> Result<(), String
 #[derive(Clone, Copy, Default)]
 struct Size {
     selections: usize,
-    /// Along the worst path.
+    /// Questions about the schema.
+    introspections: usize,
+    /// The lists in them.
     introspected_lists: usize,
+    /// Those of them within each other, along the worst path.
+    nested_lists: usize,
 }
 
 /// Measures each fragment once, however often it is spread.
@@ -126,15 +140,23 @@ impl<'a> Measure<'a> {
             let inner = match &selection.node {
                 Selection::Field(field) => {
                     let mut inner = self.set(&field.node.selection_set.node)?;
-                    inner.introspected_lists +=
-                        usize::from(INTROSPECTED_LISTS.contains(&field.node.name.node.as_str()));
+                    let name = field.node.name.node.as_str();
+                    if INTROSPECTED_LISTS.contains(&name) {
+                        inner.introspected_lists = inner.introspected_lists.saturating_add(1);
+                        inner.nested_lists += 1;
+                    }
+                    if ["__schema", "__type"].contains(&name) {
+                        inner.introspections = inner.introspections.saturating_add(1);
+                    }
                     inner
                 }
                 Selection::InlineFragment(fragment) => self.set(&fragment.node.selection_set.node)?,
                 Selection::FragmentSpread(spread) => self.fragment(&spread.node.fragment_name.node)?,
             };
             size.selections = size.selections.saturating_add(inner.selections).saturating_add(1);
-            size.introspected_lists = size.introspected_lists.max(inner.introspected_lists);
+            size.introspections = size.introspections.saturating_add(inner.introspections);
+            size.introspected_lists = size.introspected_lists.saturating_add(inner.introspected_lists);
+            size.nested_lists = size.nested_lists.max(inner.nested_lists);
         }
         Ok(size)
     }
@@ -194,7 +216,19 @@ mod tests {
     fn introspection_is_bounded_and_the_standard_query_is_not_refused() {
         check(include_str!("../../tests/it/introspection.graphql")).unwrap();
         let bomb = "{ __schema { types { fields { type { fields { type { fields { name } } } } } } } }";
-        assert!(check(bomb).unwrap_err().contains("introspection"));
+        assert!(check(bomb).unwrap_err().contains("within each other"));
+        let many = |count: usize, of: &str| (0..count).map(|n| format!("a{n}: {of} ")).collect::<String>();
+        let lists = "types { fields { args { name } } }";
+        for (bomb, reason) in [
+            (format!("{{ {} }}", many(400, &format!("__schema {{ {lists} }}"))), "more than 3 times"),
+            (format!("{{ {} }}", many(4, "__type(name: \"Booking\") { name }")), "more than 3 times"),
+            (format!("{{ __schema {{ {} }} }}", many(400, lists)), "27 lists"),
+            ("{ ...F a: __typename ...F } fragment F on Query { __schema { types { name } } __type(name: \"A\") { name } }".to_owned(), "more than 3 times"),
+        ] {
+            let refusal = check(&bomb).unwrap_err();
+            assert!(refusal.contains(reason), "{refusal}");
+        }
+        check(&format!("{{ {} }}", many(3, "__type(name: \"Booking\") { fields { name args { name } } }"))).unwrap();
     }
 
     proptest! {

@@ -1,5 +1,7 @@
 //! A subscription, compiled: what it follows, and the one statement by which it looks.
 
+use std::collections::HashMap;
+
 use async_graphql::Variables;
 use sha2::{Digest, Sha256};
 
@@ -58,7 +60,7 @@ pub(super) fn key(sent: &Operation, variables: &Variables) -> [u8; 32] {
 impl Live {
     pub(super) fn new(asked: Asked<'_>, key: [u8; 32], connections: Connections) -> Result<Self, Error> {
         let watched = follows(asked)?;
-        let compiled = compile(asked, |_| None)?;
+        let compiled = compile(asked, &HashMap::new())?;
         let parameters = compiled.parameters;
         let sql =
             Sql { summary: compiled.summary, text: compiled.text.unwrap_or_default(), parameters: parameters.types() };

@@ -6,12 +6,14 @@
 //! ```text
 //! documents   text -> parsed and validated, once       arguments, selection   what is asked, by the specification's rules
 //! compile     what is asked -> SQL and a shape         write                  PostgreSQL's binary row -> JSON, by the shape
+//! waits       what is to be visible before that          freshness              whether it is
 //! execute     a request -> its answer: waits, asks, writes
 //! ```
 
 mod answer;
 mod arguments;
 mod compile;
+mod conditions;
 mod documents;
 mod error;
 mod execute;
@@ -26,6 +28,7 @@ mod persisted;
 mod schema;
 mod selection;
 mod shape;
+mod waits;
 mod write;
 
 pub use answer::Answer;

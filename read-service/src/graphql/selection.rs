@@ -6,7 +6,7 @@ use async_graphql::{
     parser::types::{ExecutableDocument, Field, Selection, SelectionSet},
 };
 
-use super::arguments::is_left_out;
+use super::conditions::is_left_out;
 
 /// A field under its key in the answer, with all that is selected below it.
 pub(super) struct Selected<'a> {

@@ -77,6 +77,9 @@ impl Handler for Journal {
         if (Utc::now() - delivery.envelope.time).to_std().is_ok_and(|age| age > self.keep) {
             return Ok(None);
         }
+        if delivery.envelope.sequence.is_none() {
+            return Err(Undecodable("an event without a version".to_owned()));
+        }
         let mut cells = Cells::new();
         cells.text("id", &delivery.envelope.id.to_string())?;
         for column in &COLUMNS {

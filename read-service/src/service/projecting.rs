@@ -1,4 +1,4 @@
-//! The half that fills the views: a projection for each, and the end of the journal.
+//! The half that fills the views: a projection for each, how far they are, and the end of the journal.
 
 use inbox::Intake;
 use telemetry::database::Database;
@@ -14,8 +14,8 @@ use crate::{
 /// A backlog keeps one of PostgreSQL's processes busy all the time: two of them take it nearly twice as fast.
 const WRITERS: usize = 2;
 
-/// One for each projection, one for what ends the journal, and some for those that are behind.
-const CONNECTIONS: usize = View::ALL.len() + 6;
+/// One for each projection, one for what ends the journal, one for what tells how far all are, and some for those that are behind.
+const CONNECTIONS: usize = View::ALL.len() + 7;
 
 /// Starts it.
 pub(super) fn start(
@@ -37,6 +37,7 @@ pub(super) fn start(
         batch: inbox::BATCH,
         trace_messages: settings.trace_messages,
     };
+    tasks.spawn(view::tell_lag(intake.pool.clone(), process.applied.clone(), process.shutdown.clone()));
     if settings.views.contains(projection::JOURNAL) {
         tasks.spawn(view::keep_journal(intake.pool.clone(), settings.journal_keep, process.shutdown.clone()));
     }

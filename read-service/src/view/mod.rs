@@ -3,11 +3,14 @@
 //! What is in a row is known to two places: `projection`, which writes it, and `graphql`, which reads it.
 
 mod connections;
+mod lag;
 mod migrate;
 mod retention;
 
 pub(crate) use connections::Sql;
 pub use connections::{Connections, Options};
+pub(crate) use lag::KNOWN;
+pub use lag::tell_lag;
 pub use migrate::{Error as MigrateError, migrate};
 pub use retention::{keep_journal, prune_journal};
 

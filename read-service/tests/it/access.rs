@@ -67,6 +67,9 @@ async fn what_is_said_of_persons_needs_a_scope_of_its_own() {
     for query in [
         r#"{ account(id: "a1") { name } }"#,
         r#"{ booking(id: "7") { status account { address { city } } } }"#,
+        r#"{ guest(id: "g1") { name } }"#,
+        r#"{ guest(id: "g1") { email } }"#,
+        r#"{ booking(id: "7") { guest { version email } } }"#,
         r#"{ node(id: "Account:a1") { ...F } } fragment F on Account { email }"#,
         "{ bookings { edges { node { account { name } } } } }",
     ] {

@@ -62,6 +62,56 @@ async fn arguments_that_cannot_be_used_are_refused() {
 }
 
 #[tokio::test]
+async fn variables_of_another_type_are_refused() {
+    let server = Server::start("variables").await;
+    server.views.fill(&[booking("7", 1, "2026-03-01", &json!({}))]).await;
+    let skipping = r#"query Q($x: Boolean!) { booking(id: "7") @skip(if: $x) { bookingId } }"#;
+    for variables in [json!({"x": "true"}), json!({"x": 1}), json!({"x": null}), json!({"x": [true]}), json!({})] {
+        assert_eq!(refused(&server, skipping, variables.clone()).await, "BAD_USER_INPUT", "{variables}");
+    }
+    let (_, answer) = server.post(skipping, json!({"x": true})).await;
+    assert_eq!(answer, json!({"data": {}}));
+    // Whether they are used or not.
+    let (first, id, tokens) =
+        ("bookings(first: $x) { nodes { id } }", "booking(id: $x) { id }", "roomType(id: 1, readAfter: $x) { id }");
+    for (ty, field, value) in [
+        ("Int", first, json!("1")),
+        ("Int", first, json!(1.5)),
+        ("[String!]", tokens, json!([null])),
+        ("ID!", id, json!({})),
+    ] {
+        let query =
+            format!("query Q($x: {ty}) {{ __typename ...F @skip(if: true) }} fragment F on Query {{ {field} }}");
+        assert_eq!(refused(&server, &query, json!({"x": value})).await, "BAD_USER_INPUT", "{ty} {value}");
+    }
+    for query in [
+        r#"query Q($x: String!) { booking(id: "7") @skip(if: $x) { bookingId } }"#,
+        r#"query Q($x: Int!) { ...F } fragment F on Query { ... @include(if: $x) { booking(id: "7") { id } } }"#,
+        r#"query Q($x: [Boolean!]!) { ...F @skip(if: $x) } fragment F on Query { booking(id: "7") { id } }"#,
+        r#"{ booking(id: "7") @skip(if: "true") { bookingId } }"#,
+        "query Q($x: Int) { __typename }",
+    ] {
+        assert_eq!(refused(&server, query, json!({"x": "true"})).await, "GRAPHQL_VALIDATION_FAILED", "{query}");
+    }
+}
+
+/// Given a question about the schema that cannot be answered, then that is an error, not an empty schema.
+#[tokio::test]
+async fn what_the_schema_cannot_say_is_an_error() {
+    let server = Server::start("undescribed").await;
+    server.views.fill(&[booking("7", 1, "2026-03-01", &json!({}))]).await;
+    let query = r#"query Q($day: Date) { __schema { queryType { name } } booking(id: "7") { bookingId }
+        bookings(filter: {checkInFrom: $day}) { nodes { bookingId } } }"#;
+    let (status, answer) = server.post(query, json!({"day": "tomorrow"})).await;
+    assert_eq!((status, code(&answer)), (200, "GRAPHQL_VALIDATION_FAILED"), "{answer}");
+    assert_eq!(answer["data"], json!({"__schema": null, "booking": {"bookingId": "7"}, "bookings": null}));
+    let failed: Vec<_> = answer["errors"].as_array().unwrap().iter().map(|error| error["path"][0].clone()).collect();
+    assert_eq!(failed, ["__schema", "bookings"]);
+    let (_, answer) = server.post(query, json!({"day": "2026-03-01"})).await;
+    assert_eq!((&answer["errors"], &answer["data"]["__schema"]["queryType"]["name"]), (&Value::Null, &json!("Query")));
+}
+
+#[tokio::test]
 async fn one_bad_argument_leaves_the_other_fields_alone() {
     let server = Server::start("partly").await;
     server.views.fill(&[booking("7", 1, "2026-03-01", &json!({}))]).await;
@@ -102,6 +152,9 @@ async fn bombs_are_not_set_off() {
     let many = |count: usize, of: &dyn Fn(usize) -> String| (0..count).map(of).collect::<String>();
     let nested = |open: &str, close: &str, depth: usize| format!("{}{}", open.repeat(depth), close.repeat(depth));
     let types = "fields { type { ".repeat(6) + "name" + &" } }".repeat(6);
+    let year = r#"roomAvailability(roomTypeId: "double", from: "2026-01-01", to: "2027-01-02")"#;
+    let night = r#"roomAvailability(roomTypeId: "double", from: "2026-01-01", to: "2026-01-02")"#;
+    let sold = r#"channelAllotment(siteId: "example", from: "2026-01-01", to: "2027-01-02")"#;
     let bombs = [
         ("depth", nested("{a", "}", 30_000)),
         ("depth within the parser's limits", format!("{{ booking(id: 1) {}}}", nested("{account", "}", 40))),
@@ -124,6 +177,31 @@ async fn bombs_are_not_set_off() {
         ("a cycle of its own", "{ booking(id: 1) { ...a } } fragment a on Booking { ...a }".to_owned()),
         ("introspection", format!("{{ __schema {{ types {{ {types} }} }} }}")),
         ("introspection by name", format!("{{ __type(name: \"Booking\") {{ {types} }} }}")),
+        (
+            "aliases of introspection",
+            format!(
+                "{{ {} }}",
+                many(400, &|n| format!("a{n}: __schema {{ types {{ fields {{ args {{ name }} }} }} }} "))
+            ),
+        ),
+        (
+            "aliases within introspection",
+            format!(
+                "{{ __schema {{ {} }} }}",
+                many(400, &|n| format!("a{n}: types {{ fields {{ args {{ name }} }} }} "))
+            ),
+        ),
+        ("aliases of nights", format!("{{ {} }}", many(20, &|n| format!("a{n}: {year} {{ night rooms free }} ")))),
+        (
+            "aliases of nights of which nothing is asked",
+            format!("{{ {} }}", many(300, &|n| format!("a{n}: {year} {{ __typename }} "))),
+        ),
+        ("aliases of single nights", format!("{{ {} }}", many(300, &|n| format!("a{n}: {night} {{ free }} ")))),
+        ("aliases of allotments", format!("{{ {} }}", many(10, &|n| format!("a{n}: {sold} {{ night left }} ")))),
+        (
+            "pages of which nothing is asked",
+            format!("{{ {} }}", many(300, &|n| format!("a{n}: bookings(first: 100) {{ nodes {{ __typename }} }} "))),
+        ),
         ("directives", format!("{{ __typename {} }}", "@skip(if: false) ".repeat(3_000))),
         ("length", format!("{{ __typename }} # {}", "x".repeat(70_000))),
         (
@@ -137,8 +215,16 @@ async fn bombs_are_not_set_off() {
         let code = refused(&server, &bomb, json!({})).await;
         assert_ne!(code, "no code", "{name}");
     }
-    let (status, _) = server.post("{ __typename }", json!({})).await;
-    assert_eq!(status, 200, "the server is still there");
+    for harmless in [
+        "{ __typename }".to_owned(),
+        format!("{{ {year} {{ night rooms taken free }} }}"),
+        format!("{{ {sold} {{ night roomTypeId allotted sold left }} }}"),
+        "{ bookings(first: 100) { nodes { bookingId status account { accountId } tasks { taskId kind day } } } }"
+            .to_owned(),
+    ] {
+        let (status, answer) = server.post(&harmless, json!({})).await;
+        assert_eq!((status, &answer["errors"]), (200, &Value::Null), "{harmless}");
+    }
 }
 
 #[tokio::test]
@@ -153,8 +239,13 @@ async fn introspection_is_open() {
         .filter(|ty| ty["name"] != "ID" && !ty["name"].as_str().unwrap().starts_with("__"))
         .flat_map(|ty| {
             let fields = ty["fields"].as_array().into_iter().chain(ty["inputFields"].as_array()).flatten();
+            let values = ty["enumValues"].as_array().into_iter().flatten();
             let arguments = fields.clone().flat_map(|field| field["args"].as_array().into_iter().flatten());
-            std::iter::once(ty).chain(fields).chain(arguments).map(|part| (ty["name"].clone(), part.clone()))
+            std::iter::once(ty)
+                .chain(fields)
+                .chain(values)
+                .chain(arguments)
+                .map(|part| (ty["name"].clone(), part.clone()))
         })
         .filter(|(_, part)| part["description"].as_str().is_none_or(str::is_empty))
         .map(|(ty, part)| format!("{ty}.{}", part["name"]))

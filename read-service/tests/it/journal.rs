@@ -89,6 +89,14 @@ fn no_event_about_a_card_is_read() {
     assert_eq!(topics.iter().filter(|topic| open(topic)).count(), contracts::topics().filter(open).count());
 }
 
+/// Every event of an aggregate has made a version of it: the schema promises one.
+#[test]
+fn what_says_no_version_is_refused() {
+    let mut unnumbered = booked(1, 0);
+    unnumbered.envelope.sequence = None;
+    assert_eq!(Journal::new(DAY).decode(&unnumbered).unwrap_err().to_string(), "an event without a version");
+}
+
 #[test]
 fn what_no_index_has_a_place_for_is_refused() {
     let mut long = booked(1, 0);

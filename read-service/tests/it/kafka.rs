@@ -206,6 +206,55 @@ async fn the_service_reads_what_it_declares_and_nothing_else() {
     service.end().await;
 }
 
+/// Given a process that only serves, when a projection in another one stands still, then it can say how many messages the view
+/// lacks: more and more, and none once it has gone on.
+#[tokio::test]
+async fn who_only_serves_can_say_how_far_the_views_are_behind() {
+    let (views, prefix) = (Views::create("lag").await, unique_prefix("lag"));
+    create_topics(&prefix).await;
+    let both = Settings::new(views.service(), kafka(&prefix));
+    let serves = Service::start_with(Settings { projecting: None, ..both.clone() }).await;
+    serves.ready().await;
+    let fresh = async |name: &str| {
+        let answer = serves.ask("{ views { name table lastAppliedAt lagMessages lookedAt } }", &[]).await;
+        let views = answer["views"].as_array().unwrap();
+        assert_eq!(views.len(), View::ALL.len() + 1);
+        views.iter().find(|view| view["name"] == name).unwrap().clone()
+    };
+    let unknown = json!({
+        "name": "journal", "table": "view.event", "lastAppliedAt": null, "lagMessages": null, "lookedAt": null,
+    });
+    assert_eq!(fresh("journal").await, unknown, "nobody fills it");
+
+    let projects = Service::start_with(Settings { serving: None, ..both }).await;
+    let lags = async |name: &str, messages: i64| {
+        eventually(&format!("{name} lacks {messages}"), SOON, async || {
+            let view = fresh(name).await;
+            if view["lagMessages"] == messages { Ok(Some(view)) } else { Err(view.to_string()) }
+        })
+        .await
+    };
+    let made = |id: u32| booking(&id.to_string(), 1, "2026-03-01", &json!({}));
+    publish(&prefix, &[made(1)]).await;
+    serves.ask("{ views { name } }", &[&made(1)]).await;
+    let view = lags("booking", 0).await;
+    assert!(view["lastAppliedAt"].is_string() && view["lookedAt"].is_string(), "{view}");
+    assert_eq!(lags("account", 0).await["lastAppliedAt"], Value::Null);
+
+    let mut owner = views.owner().await;
+    let lock = owner.transaction().await.unwrap();
+    lock.batch_execute("LOCK TABLE view.booking IN SHARE MODE").await.unwrap();
+    publish(&prefix, &[made(2), made(3)]).await;
+    lags("booking", 2).await;
+    publish(&prefix, &[made(4)]).await;
+    lags("booking", 3).await;
+    lags("journal", 0).await;
+    lock.rollback().await.unwrap();
+    lags("booking", 0).await;
+    projects.end().await;
+    serves.end().await;
+}
+
 /// Given one process that projects and one that serves, when something is published, then a query of the second waits until
 /// the first has applied it; and each does nothing else.
 #[tokio::test]

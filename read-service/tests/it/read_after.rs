@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use contracts::{ReadAfter, accounts, direct_booking};
-use read_service::view::{Options, View};
+use read_service::{
+    projection::Journal,
+    view::{Options, View},
+};
 use serde_json::{Value, json};
 
-use crate::support::{SOON, Server, account, booking, code, room_type, tombstone};
+use crate::support::{SOON, Server, account, booking, code, payment, room_type, tombstone};
 
 fn token(topic: contracts::Topic, subject: &str, version: i64) -> String {
     let version = version.try_into().unwrap();
@@ -131,4 +134,71 @@ async fn no_token_at_all_waits_for_nothing() {
     for header in [&[][..], &[""], &[" , "]] {
         assert_eq!(with_header(&server, BOOKING, header).await, (200, json!({"data": {"booking": null}})));
     }
+}
+
+/// Given a query of many fields that all name what does not come, then it costs no more than one that names it once.
+#[tokio::test]
+async fn a_token_is_looked_for_once_however_many_fields_name_it() {
+    let server = Server::start_with("many fields", Duration::from_millis(300), Options::default()).await;
+    let fields: String = (0..900).map(|n| format!("a{n}: booking(id: 7, readAfter: $t) {{ id }} ")).collect();
+    let variables = json!({"t": [token(direct_booking::BOOKING, "7", 9)]});
+    let before = server.statements().await;
+    let (status, answer) = server.post(&format!("query Q($t: [String!]) {{ {fields} }}"), variables).await;
+    assert_eq!((status, code(&answer)), (200, "NOT_YET_VISIBLE"));
+    assert_eq!(answer["errors"].as_array().unwrap().len(), 900);
+    // At once, and ten times a second.
+    let statements = server.statements().await - before;
+    assert!((1..=10).contains(&statements), "{statements} statements");
+}
+
+#[tokio::test]
+async fn an_operation_has_as_many_tokens_as_one_field() {
+    let server = Server::start_with("tokens of all", SOON * 10, Options::default()).await;
+    server.views.fill(&[booking("7", 20, "2026-03-01", &json!({}))]).await;
+    let field = |version: i64| {
+        let token = token(direct_booking::BOOKING, "7", version);
+        format!(r#"a{version}: booking(id: "7", readAfter: "{token}") {{ version }} "#)
+    };
+    let fields = |count: i64| (1..=count).map(field).collect::<String>();
+    server.data(&format!("{{ {} again: {} }}", fields(16), &field(16)[4..])).await;
+    let before = server.statements().await;
+    let (status, answer) = server.post(&format!("{{ {} }}", fields(17)), json!({})).await;
+    assert_eq!((status, code(&answer)), (400, "BAD_USER_INPUT"), "{answer}");
+    let (query, also_sent) = (format!("{{ {} }}", fields(16)), token(direct_booking::BOOKING, "7", 17));
+    let (status, answer) = with_header(&server, &query, &[&also_sent]).await;
+    assert_eq!((status, code(&answer)), (400, "BAD_USER_INPUT"), "{answer}");
+    assert_eq!(server.statements().await, before, "nothing is waited for");
+}
+
+/// Given a view that has what a token names, and a journal that does not have it yet, then only the journal is waited for.
+#[tokio::test]
+async fn the_journal_waits_for_the_event_itself() {
+    let made = booking("7", 2, "2026-03-01", &json!({}));
+    let token = token(direct_booking::BOOKING, "7", 2);
+    let query = r#"{ booking(id: "7") { version } journal(subject: "7") { nodes { version } } }"#;
+    let late = Server::start_with("a late journal", Duration::from_millis(50), Options::default()).await;
+    late.views.fill(std::slice::from_ref(&made)).await;
+    let (_, answer) = with_header(&late, query, &[&token]).await;
+    assert_eq!(answer["data"], json!({"booking": {"version": 2}, "journal": null}), "{answer}");
+    assert_eq!((code(&answer), &answer["errors"][0]["path"]), ("NOT_YET_VISIBLE", &json!(["journal"])));
+
+    let server = Server::start("a journal that comes").await;
+    let journal = Journal::new(Duration::from_secs(36_500 * 24 * 60 * 60));
+    // Of another aggregate by the same id, and of an older version: neither is it.
+    let others = [payment("7", 5, "TAKEN", &json!({})), booking("7", 1, "2026-03-01", &json!({})), made];
+    let others = others.into_iter().zip(1..).map(|(mut event, number)| {
+        event.envelope.id = format!("01999999-0000-7000-8000-{number:012}").parse().unwrap();
+        event
+    });
+    let [other, older, made] = others.collect::<Vec<_>>().try_into().unwrap();
+    let asked = format!(r#"{{ journal(subject: "7", readAfter: "{token}") {{ nodes {{ version }} }} }}"#);
+    let waiting = server.data(&asked);
+    let writing = async {
+        server.views.fill(std::slice::from_ref(&made)).await;
+        for event in [other, older, made.clone()] {
+            server.views.apply(&journal, &[event]).await;
+        }
+    };
+    let (data, ()) = tokio::join!(waiting, writing);
+    assert_eq!(data["journal"]["nodes"].as_array().unwrap().len(), 3, "{data}");
 }

@@ -154,6 +154,7 @@ async fn the_journal_tells_a_story_in_its_order() {
         event.envelope.id = format!("01999999-0000-7000-8000-{number:012}").parse().unwrap();
         event.envelope.time = now + chrono::TimeDelta::milliseconds(number.try_into().unwrap());
         event.envelope.correlation_id = Some(if number == 4 { "another" } else { "story" }.to_owned());
+        event.published_at = (number == 0).then_some(now + chrono::TimeDelta::milliseconds(3));
         events.push(event);
     }
     server.views.apply(&Journal::new(Duration::from_secs(60)), &events).await;
@@ -170,6 +171,11 @@ async fn the_journal_tells_a_story_in_its_order() {
     assert_eq!(told(r#"subject: "7""#).await, story);
     assert_eq!(told(r#"subject: "7", first: 2"#).await, story[..2]);
     assert_eq!(told(r#"subject: "8", correlationId: "story""#).await, Vec::<String>::new());
+    let times =
+        server.data(r#"{ journal(subject: "7") { nodes { recordedAt publishedAt } } }"#).await["journal"]["nodes"]
+            .clone();
+    let published = events[0].published_at.unwrap().to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
+    assert_eq!((&times[0]["publishedAt"], &times[1]["publishedAt"]), (&json!(published), &json!(null)));
     let (status, answer) = server.post("{ journal { nodes { type } } }", json!({})).await;
     assert_eq!((status, code(&answer)), (400, "BAD_USER_INPUT"));
 }

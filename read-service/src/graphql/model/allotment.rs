@@ -40,8 +40,11 @@ pub(super) fn allotment() -> Field {
         "What a site may sell, by night and type of room; null beside an error, empty when there is no such site.",
     )
     .or_null()
-    .weighs(62)
+    .weighs_by(|arguments| availability::COUNTING + availability::nights_of(arguments) * USUAL_TYPES)
 }
+
+/// A site sells so many types of room, usually.
+const USUAL_TYPES: usize = 2;
 
 fn nights(call: &Call<'_>, parameters: &mut Parameters) -> Result<String, Error> {
     let (from, to) = availability::span(call.arguments)?;

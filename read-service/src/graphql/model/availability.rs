@@ -41,7 +41,16 @@ pub(super) fn availability() -> Field {
         "How many rooms of a type are free, night by night; null beside an error, empty when there is no such type.",
     )
     .or_null()
-    .weighs(31)
+    .weighs_by(|arguments| COUNTING + nights_of(arguments))
+}
+
+/// What counting the stays weighs, however few the nights: a year of them is looked through.
+pub(super) const COUNTING: usize = 50;
+
+/// How many nights are asked for.
+pub(super) fn nights_of(arguments: &Arguments) -> usize {
+    let nights = span(arguments).map(|(from, to)| (to - from).num_days());
+    nights.ok().and_then(|nights| usize::try_from(nights).ok()).unwrap_or(1)
 }
 
 /// The first night and the day after the last.

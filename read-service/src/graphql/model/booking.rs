@@ -24,7 +24,7 @@ pub(super) fn object() -> Object {
             joined(
                 "Account",
                 "account",
-                "view.account {child} WHERE {child}.id = {parent}account_id AND NOT {child}.erased",
+                "account_id",
                 "The account that it was made on; null when it was not made on one, or when that has not arrived in \
                  this view yet, or is gone.",
             ),
@@ -32,7 +32,7 @@ pub(super) fn object() -> Object {
             joined(
                 "Guest",
                 "guest",
-                "view.guest {child} WHERE {child}.id = {parent}guest_id AND NOT {child}.erased",
+                "guest_id",
                 "The guest who made it; null when no guest did, or when that has not arrived in this view yet, or was \
                  erased.",
             ),
@@ -40,7 +40,7 @@ pub(super) fn object() -> Object {
             joined(
                 "Site",
                 "site",
-                "view.site {child} WHERE {child}.id = {parent}site_id AND NOT {child}.erased",
+                "site_id",
                 "The aggregator site that sold it; null when none did, or when that has not arrived in this view yet.",
             ),
             text("siteReference", "{}site_reference", "What the site that sold it calls it; null when none did.")
@@ -49,7 +49,7 @@ pub(super) fn object() -> Object {
             joined(
                 "RoomType",
                 "roomType",
-                "view.room_type {child} WHERE {child}.id = {parent}room_type_id AND NOT {child}.erased",
+                "room_type_id",
                 "The type of room that was booked; null when that has not arrived in this view yet, or is gone.",
             ),
             text("room", "{}room", "The number of the room; null until the guest has checked in.").or_null(),
@@ -67,7 +67,7 @@ pub(super) fn object() -> Object {
             joined(
                 "Payment",
                 "payment",
-                "view.payment {child} WHERE {child}.id = {parent}id AND NOT {child}.erased",
+                "id",
                 "Its payment; null when there is none, or it has not arrived in this view yet.",
             ),
             list(
@@ -75,7 +75,7 @@ pub(super) fn object() -> Object {
                 "tasks",
                 "view.task {child} WHERE {child}.booking_id = {parent}id AND NOT {child}.erased \
                  ORDER BY {child}.day, {child}.id LIMIT 400",
-                5,
+                10,
                 "What is to be done for its room, by day.",
             ),
             text("rejection", "{}rejection", "Why it was rejected, if it was.").or_null(),

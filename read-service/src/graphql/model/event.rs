@@ -26,6 +26,8 @@ pub(super) fn object() -> Object {
             int("partition", "{}partition", "The partition of its topic."),
             long("offset", "{}message_offset", "Its offset in the partition."),
             instant("recordedAt", "{}recorded_at", "When it was recorded by its context."),
+            instant("publishedAt", "{}published_at", "When it was published to Kafka; null when Kafka does not say.")
+                .or_null(),
             instant("appliedAt", "{}applied_at", "When it arrived in this view."),
         ],
     )
@@ -63,8 +65,11 @@ pub(super) fn journal() -> Field {
     Field::new(
         "journal",
         What::Connection(connection),
-        "What happened, by when it was recorded: to an aggregate, or in the wake of a command. Null only beside an error.",
+        "What happened, by when it was recorded: to an aggregate, or in the wake of a command. Null only beside an error.\n\n\
+         With `readAfter` it waits until the journal itself has the token's event, or a later one of the same aggregate. What is older \
+         than the journal\nkeeps is not there any more: such a token is answered with `NOT_YET_VISIBLE`.",
     )
+    .of_journal()
     .or_null()
 }
 

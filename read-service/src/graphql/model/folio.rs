@@ -15,16 +15,11 @@ pub(super) fn object() -> Object {
         "What is owed for a booking, what was paid, and what is left.",
         vec![
             id("bookingId", "{}id", "The booking's id."),
-            joined(
-                "Booking",
-                "booking",
-                "view.booking {child} WHERE {child}.id = {parent}id AND NOT {child}.erased",
-                "The booking.",
-            ),
+            joined("Booking", "booking", "id", "The booking."),
             joined(
                 "Payment",
                 "payment",
-                "view.payment {child} WHERE {child}.id = {parent}id AND NOT {child}.erased",
+                "id",
                 "Its payment; null when there is none, or it has not arrived in this view yet.",
             ),
             list(

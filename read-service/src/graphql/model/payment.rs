@@ -16,7 +16,7 @@ pub(super) fn object() -> Object {
             joined(
                 "Booking",
                 "booking",
-                "view.booking {child} WHERE {child}.id = {parent}id AND NOT {child}.erased",
+                "id",
                 "The booking that it pays; null when that has not arrived in this view yet.",
             ),
             one_of("PaymentStatus", "status", "{}status", "How far it is."),

@@ -3,7 +3,7 @@
 use super::{
     Argument, Field, Input, Object, What, allotment, availability,
     booking::{BOOKING_ARGUMENTS, bookings},
-    event, folio, payment, summary, task,
+    event, folio, payment, summary, task, view,
 };
 
 pub(super) const FIRST: Argument = Argument::new("first", Input::Int, "The first so many: 1 to 100, 20 unless given.");
@@ -71,6 +71,7 @@ pub(super) fn object() -> Object {
         folio::folio().takes(folio::ARGUMENTS),
         allotment::allotment().takes(allotment::ARGUMENTS),
         event::journal().takes(event::ARGUMENTS),
+        view::views(),
     ];
     let waiting = |mut field: Field| {
         field.arguments.push(READ_AFTER);
@@ -80,7 +81,8 @@ pub(super) fn object() -> Object {
         super::ROOT,
         "What can be asked.\n\nEvery field takes `readAfter`: tokens that commands have answered in their `Read-After` \
          header. The field is then\nanswered once this view has what they name, or with the error `NOT_YET_VISIBLE` when \
-         that takes too long. The same\ntokens may come in the query's own `Read-After` header, for all of its fields.",
+         that takes too long. The same\ntokens may come in the query's own `Read-After` header, for all of its fields; 16 different ones in all.\n\nHow \
+         fresh a row is, it says itself: `version`, `appliedAt`, `lagMillis`. How fresh the views are as a whole, `views` says.",
         fields.into_iter().map(waiting).collect(),
     )
 }

@@ -17,7 +17,7 @@ pub(super) fn object() -> Object {
             joined(
                 "RoomType",
                 "roomType",
-                "view.room_type {child} WHERE {child}.id = {parent}room_type_id AND NOT {child}.erased",
+                "room_type_id",
                 "The type of room that it is for; null when that has not arrived in this view yet, or is gone.",
             ),
             money("nightlyRate", "nightly_rate_", "What a night costs."),

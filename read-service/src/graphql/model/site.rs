@@ -35,7 +35,7 @@ pub(super) fn allotment() -> Object {
             joined(
                 "RoomType",
                 "roomType",
-                "view.room_type {child} WHERE {child}.id = {parent}\"roomTypeId\" AND NOT {child}.erased",
+                "\"roomTypeId\"",
                 "The type of room; null when that has not arrived in this view yet, or is gone.",
             ),
             int("rooms", "{}rooms", "How many rooms a night at most."),

@@ -15,7 +15,7 @@ pub(super) fn object() -> Object {
             joined(
                 "Booking",
                 "booking",
-                "view.booking {child} WHERE {child}.id = {parent}id AND NOT {child}.erased",
+                "id",
                 "The booking, as Direct booking knows it; null when that has not arrived in this view yet.",
             ),
             one_of("SiteBookingStatus", "status", "{}status", "What became of it."),
@@ -23,7 +23,7 @@ pub(super) fn object() -> Object {
             joined(
                 "Site",
                 "site",
-                "view.site {child} WHERE {child}.id = {parent}site_id AND NOT {child}.erased",
+                "site_id",
                 "The site that sold it; null when that has not arrived in this view yet.",
             ),
             text("reference", "{}reference", "What the site calls it."),

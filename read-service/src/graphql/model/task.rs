@@ -20,7 +20,7 @@ pub(super) fn object() -> Object {
             joined(
                 "Booking",
                 "booking",
-                "view.booking {child} WHERE {child}.id = {parent}booking_id AND NOT {child}.erased",
+                "booking_id",
                 "The booking that it is for; null when that has not arrived in this view yet.",
             ),
             id("roomTypeId", "{}room_type_id", "The id of the type of room."),

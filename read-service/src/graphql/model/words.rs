@@ -1,6 +1,6 @@
 //! The words in which the model is written: objects, fields, and from where in the views each comes.
 
-use super::super::{arguments::Arguments, error::Error, parameters::Parameters};
+use super::super::{arguments::Arguments, error::Error, freshness::Place, parameters::Parameters};
 use crate::live::Watched;
 
 /// A type of object.
@@ -23,10 +23,29 @@ pub(in crate::graphql) struct Field {
     /// It says something of a person: not everybody may ask for it.
     pub(in crate::graphql) is_personal: bool,
     pub(in crate::graphql) what: What,
-    /// What it counts for in a query's complexity; for a list, how often what is below it counts.
-    pub(in crate::graphql) weight: usize,
+    pub(in crate::graphql) weight: Weight,
+    /// At the root: where a token's event has to be before it is answered.
+    pub(in crate::graphql) place: Place,
     /// For a subscription: what is followed.
     pub(in crate::graphql) follows: fn(&Arguments) -> Vec<Watched>,
+}
+
+/// What a field counts for in a query's complexity; for a list, how many rows it usually has: each counts, and what is below it
+/// counts as often.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::graphql) enum Weight {
+    Always(usize),
+    /// By what it is given.
+    By(fn(&Arguments) -> usize),
+}
+
+impl Weight {
+    pub(in crate::graphql) fn of(self, arguments: &Arguments) -> usize {
+        match self {
+            Self::Always(weight) => weight,
+            Self::By(weight) => weight(arguments),
+        }
+    }
 }
 
 /// What a field is, and where it comes from.
@@ -50,6 +69,14 @@ pub(in crate::graphql) enum What {
     ById(&'static str),
     /// The object whose global id the argument `id` is.
     Node,
+}
+
+impl What {
+    /// Whether it is of the object's own row.
+    #[cfg(test)]
+    pub(in crate::graphql) fn is_own(&self) -> bool {
+        matches!(self, Self::Leaf(..) | Self::Part(..))
+    }
 }
 
 /// What a value is: how PostgreSQL sends it, and what GraphQL calls it.
@@ -76,6 +103,8 @@ pub(in crate::graphql) enum Leaf {
 /// Where rows come from: what follows `FROM`.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::graphql) enum Source {
+    /// The object whose id is in this column of the row above.
+    ByKey(&'static str),
     /// A text in which `{child}` is the rows' alias, and `{parent}` stands before columns of the row above.
     Fixed(&'static str),
     /// A text made from the arguments.
@@ -200,7 +229,8 @@ impl Field {
             is_nullable: false,
             is_personal: false,
             what,
-            weight: 1,
+            weight: Weight::Always(1),
+            place: Place::View,
             follows: |_| Vec::new(),
         }
     }
@@ -219,13 +249,22 @@ impl Field {
         Self { arguments: arguments.into_iter().collect(), ..self }
     }
 
+    /// It is answered from the journal.
+    pub(super) fn of_journal(self) -> Self {
+        Self { place: Place::Journal, ..self }
+    }
+
     /// It is told again when one of these has changed.
     pub(super) fn follows(self, follows: fn(&Arguments) -> Vec<Watched>) -> Self {
         Self { follows, ..self }
     }
 
     pub(super) fn weighs(self, weight: usize) -> Self {
-        Self { weight, ..self }
+        Self { weight: Weight::Always(weight), ..self }
+    }
+
+    pub(super) fn weighs_by(self, weight: fn(&Arguments) -> usize) -> Self {
+        Self { weight: Weight::By(weight), ..self }
     }
 }
 
@@ -264,9 +303,9 @@ pub(super) fn money(name: &'static str, prefix: &'static str, description: &'sta
     part("Money", name, prefix, description)
 }
 
-/// What another view has of it; null until that has arrived, and when it is gone.
-pub(super) fn joined(object: &'static str, name: &'static str, from: &'static str, description: &'static str) -> Field {
-    Field::new(name, What::Row(object, Source::Fixed(from)), description).or_null()
+/// What another view has of it, by the column that holds its id; null until that has arrived, and when it is gone.
+pub(super) fn joined(object: &'static str, name: &'static str, key: &'static str, description: &'static str) -> Field {
+    Field::new(name, What::Row(object, Source::ByKey(key)), description).or_null()
 }
 
 /// A list that belongs to it, of so many usually.

@@ -188,7 +188,7 @@ CREATE TABLE view.event (
     source text NOT NULL,
     topic text COLLATE "C" NOT NULL,
     subject text COLLATE "C" NOT NULL,
-    version bigint,
+    version bigint NOT NULL,
     correlation_id text COLLATE "C",
     causation_id text,
     trace_id text,
@@ -203,6 +203,15 @@ CREATE INDEX event_by_correlation ON view.event (correlation_id, recorded_at, id
 CREATE INDEX event_by_subject ON view.event (subject, recorded_at, id);
 CREATE INDEX event_by_recorded_at ON view.event (recorded_at, id);
 
+-- How far behind each process says that a view is. Written once a second, so that it costs little to keep.
+CREATE TABLE view.lag (
+    view text COLLATE "C" NOT NULL,
+    instance bigint NOT NULL,
+    messages bigint NOT NULL,
+    looked_at timestamptz NOT NULL,
+    PRIMARY KEY (view, instance)
+) WITH (fillfactor = 50);
+
 COMMENT ON TABLE view.account IS 'Account holders, as Accounts last told it.';
 COMMENT ON TABLE view.guest IS 'Guests who book without an account, as Direct booking last told it.';
 COMMENT ON TABLE view.room_type IS 'Room types and their rooms, as Direct booking last told it.';
@@ -214,6 +223,8 @@ COMMENT ON TABLE view.site IS 'Aggregator sites and what they may sell, as Chann
 COMMENT ON TABLE view.site_booking IS 'What the sites have sold, each under the id of its booking, as Channel manager last told it.';
 COMMENT ON TABLE view.event IS 'Every event of every context, but for those about cards, for as long as the service is told to keep them.';
 
+COMMENT ON TABLE view.lag IS 'How far behind each process that fills a view says that its part of it is; old lines say nothing.';
+
 COMMENT ON COLUMN view.room_type.rooms IS 'Its rooms, in the order in which they were added: a list of {number, stepFree}.';
 COMMENT ON COLUMN view.payment.status_since IS 'When it came to be so, by the clock of its context.';
 COMMENT ON COLUMN view.site.allotments IS 'How many rooms of each type it may sell: a list of {roomTypeId, rooms}.';
@@ -222,6 +233,10 @@ COMMENT ON COLUMN view.event.version IS 'The version of the aggregate that the e
 COMMENT ON COLUMN view.event.recorded_at IS 'When its context recorded it.';
 COMMENT ON COLUMN view.event.published_at IS 'When it was published to Kafka.';
 COMMENT ON COLUMN view.event.applied_at IS 'When it arrived here.';
+COMMENT ON COLUMN view.lag.view IS 'The view, as the settings call it.';
+COMMENT ON COLUMN view.lag.instance IS 'The process.';
+COMMENT ON COLUMN view.lag.messages IS 'How many messages on its partitions of the topics it has not applied yet.';
+COMMENT ON COLUMN view.lag.looked_at IS 'When it looked.';
 
 -- What every view has.
 DO $$
@@ -240,3 +255,4 @@ END $$;
 
 -- The journal is added to and, at its old end, removed from; nothing in it is changed.
 GRANT SELECT, INSERT, DELETE ON view.event TO read_service;
+GRANT SELECT, INSERT, UPDATE, DELETE ON view.lag TO read_service;
