@@ -53,6 +53,12 @@ impl Applied {
         Self::default()
     }
 
+    /// A ring of its own, for some of the same process's intakes.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        Self { intakes: self.intakes.clone(), ..Self::default() }
+    }
+
     /// Wakes all who wait.
     pub fn ring(&self) {
         self.commits.send_modify(|commits| *commits = commits.wrapping_add(1));

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use contracts::Topic;
-use deadpool_postgres::Transaction;
+use deadpool_postgres::{Client, Transaction};
 
 use crate::{Delivery, Undecodable};
 
@@ -85,6 +85,20 @@ pub trait Handler: Send + Sync + 'static {
         transaction: &Transaction<'_>,
         events: &[Self::Event],
     ) -> impl Future<Output = Result<(), Unapplied>> + Send;
+
+    /// Tells others what has been committed, over the connection that did it: these events are applied, or, without any, nobody
+    /// knows which. It is told at least once: whatever comes between a commit and this, whoever goes on from there begins by telling
+    /// that anything may have changed.
+    ///
+    /// # Errors
+    /// When a statement failed; it is tried again.
+    fn tell(
+        &self,
+        _client: &Client,
+        _applied: Option<&[Self::Event]>,
+    ) -> impl Future<Output = Result<(), tokio_postgres::Error>> + Send {
+        std::future::ready(Ok(()))
+    }
 }
 
 /// Has the handler read a message. A panic is that message's fault alone: read again, it would only come again. What it said

@@ -201,6 +201,12 @@ impl<H: Handler> Setting<H> {
         Ok(None)
     }
 
+    /// Tells that anything of what the handler fills may have changed.
+    pub(crate) async fn tell_anything(&self) -> Result<(), Obstacle> {
+        let client = self.intake.pool.get().await?;
+        Ok(self.handler.tell(&client, None).await?)
+    }
+
     /// Leaves the group, on a thread that may block. Nobody waits for a client that is in none.
     async fn leave(&self, subscription: Subscription) {
         let left = tokio::task::spawn_blocking(move || drop(subscription));

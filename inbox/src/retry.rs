@@ -149,6 +149,9 @@ pub(crate) async fn aggregate<H: Handler>(
     }
     retried.left = release(&transaction, schema, at).await?;
     transaction.commit().await?;
+    if retried.applied > 0 {
+        handler.tell(&client, None).await?;
+    }
     Ok(retried)
 }
 

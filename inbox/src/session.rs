@@ -224,7 +224,12 @@ impl<'a, H: Handler> Session<'a, H> {
             offsets: &self.of.offsets,
             client: self.subscription.member.client(),
         };
-        let found = self.of.overcome(|| finder.find(&self.mine));
+        // Whoever had these partitions before may have ended between a commit and telling of it.
+        let found = self.of.overcome(async || {
+            let found = finder.find(&self.mine).await?;
+            self.of.tell_anything().await?;
+            Ok(found)
+        });
         tokio::pin!(found);
         let hold_at = Instant::now() + HOLD;
         let found = loop {

@@ -20,6 +20,7 @@ use crate::{
     batch::Batch,
     fault::Fault,
     intake::Setting,
+    obstacle::Obstacle,
     sorting::{Sorting, Way},
     topics::Partition,
 };
@@ -108,7 +109,6 @@ impl<'a, H: Handler> Writer<'a, H> {
                 Ok(Tried::Committed(next)) => {
                     self.of.status.database(None);
                     self.stored.extend(next);
-                    self.of.applied.ring();
                     let full: BTreeSet<Partition> = stops.into_keys().collect();
                     return if full.is_empty() { Written::Committed } else { Written::Full(full) };
                 }
@@ -174,12 +174,32 @@ impl<'a, H: Handler> Writer<'a, H> {
             false => None,
         };
         transaction.commit().await?;
+        self.of.applied.ring();
+        let told = self.of.handler.tell(&client, Some(&batch.events)).await;
         if let Some(counts) = counts {
             self.of.meters.parked(&counts);
         }
         self.of.dead_letters.log(topics, sorting.letters());
         self.of.meters.committed(&next, applied, sorting.letters().len());
+        if told.is_err() {
+            self.tell_anything().await;
+        }
         Ok(Tried::Committed(next))
+    }
+
+    /// Tells that anything may have changed, as soon as that is possible, unless the intake is to stop first: who goes on from there
+    /// tells it too.
+    async fn tell_anything(&self) {
+        let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(2));
+        while let Err(obstacle) = self.of.tell_anything().await {
+            if let Obstacle::Database(reason) = obstacle {
+                self.of.status.database(Some(reason));
+            }
+            self.of.pause(&mut backoff).await;
+            if self.of.shutdown.is_cancelled() {
+                return;
+            }
+        }
     }
 
     /// Sets aside what is to be. Where partitions would have too much set aside then, gives where they have to stop instead.

@@ -1,6 +1,10 @@
 //! One test's database, topics, and a handler whose effects can be counted.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use clap::Parser;
 use contracts::{Cleanup, Topic, envelope::Envelope, envelope::TraceContext};
@@ -25,7 +29,7 @@ use tokio::{
     sync::{Semaphore, watch},
     task::JoinHandle,
 };
-use tokio_postgres::{Client, NoTls, types::ToSql};
+use tokio_postgres::{Client, Error, NoTls, types::ToSql};
 use uuid::Uuid;
 
 /// What a condition may take, on a busy machine.
@@ -278,6 +282,10 @@ pub(crate) struct Recorder {
     pub(crate) entered: watch::Sender<usize>,
     /// Each time takes a permit before it ends.
     pub(crate) permits: Arc<Semaphore>,
+    /// What was to be told: of how many events, or, without a number, that anything may have changed.
+    pub(crate) told: watch::Sender<Vec<Option<usize>>>,
+    /// What it is told by; one statement for each time, and none any more.
+    pub(crate) tells_by: Mutex<VecDeque<&'static str>>,
 }
 
 impl Recorder {
@@ -288,6 +296,8 @@ impl Recorder {
             repeats: None,
             entered: watch::Sender::new(0),
             permits: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
+            told: watch::Sender::new(Vec::new()),
+            tells_by: Mutex::default(),
         }
     }
 
@@ -352,6 +362,12 @@ impl Handler for Recorder {
         self.entered.send_modify(|count| *count += 1);
         self.permits.acquire().await.unwrap().forget();
         Ok(())
+    }
+
+    async fn tell(&self, client: &deadpool_postgres::Client, applied: Option<&[Thing]>) -> Result<(), Error> {
+        self.told.send_modify(|told| told.push(applied.map(<[Thing]>::len)));
+        let statement = self.tells_by.lock().unwrap().pop_front();
+        client.batch_execute(statement.unwrap_or_default()).await
     }
 }
 

@@ -12,3 +12,4 @@ mod parking;
 mod poison;
 mod readiness;
 mod sharing;
+mod told;

@@ -3,12 +3,15 @@
 use std::{str::FromStr, time::Duration};
 
 use contracts::ReadAfter;
-use inbox::Applied;
 use tokio::time::Instant;
 use tokio_postgres::types::Type;
 
 use super::error::{Code, Error};
-use crate::view::{self, Connections, Sql, View};
+use crate::{
+    live::Commits,
+    projection::JOURNAL,
+    view::{self, Connections, Sql, View},
+};
 
 /// More tokens than anybody has use for in one query.
 pub(super) const MOST_TOKENS: usize = 16;
@@ -62,14 +65,14 @@ impl Awaited {
 #[derive(Clone)]
 pub struct Freshness {
     connections: Connections,
-    applied: Applied,
+    commits: Commits,
     limit: Duration,
 }
 
 impl Freshness {
-    /// Waits at most `limit`, looking whenever `applied` rings.
-    pub fn new(connections: Connections, applied: Applied, limit: Duration) -> Self {
-        Self { connections, applied, limit }
+    /// Waits at most `limit`, looking after the commits of what fills them.
+    pub fn new(connections: Connections, commits: Commits, limit: Duration) -> Self {
+        Self { connections, commits, limit }
     }
 
     /// Until when an operation waits that begins now.
@@ -79,7 +82,11 @@ impl Freshness {
 
     /// Waits until it is visible there.
     pub(super) async fn wait(&self, awaited: &Awaited, place: Place, deadline: Instant) -> Result<(), Error> {
-        if self.applied.wait_until(deadline, || self.is_visible(awaited, place)).await? {
+        let filled_by = match place {
+            Place::View => awaited.view.table(),
+            Place::Journal => JOURNAL,
+        };
+        if self.commits.of(filled_by).wait_until(deadline, || self.is_visible(awaited, place)).await? {
             return Ok(());
         }
         let message = format!("version {} of {} is not visible yet; try again", awaited.version, awaited.subject);

@@ -1,12 +1,14 @@
-//! What a batch changes, told to every instance by `NOTIFY` in the batch's own transaction: it is heard once the batch is visible,
-//! and never when it was rolled back.
+//! What a batch changes, told to every instance by `NOTIFY`, once the batch is visible.
 //!
-//! Transactions that notify commit one after the other, by a lock that PostgreSQL holds for the whole server while they do. So a
-//! batch notifies a few times at most, however many rows it has: commits that come close together are already one batch.
+//! Transactions that notify commit one after the other, by a lock that PostgreSQL holds for the whole server while they do. A batch
+//! that notified in its own transaction would keep all others waiting until its commit is on the disk, and they would wait for the
+//! disk one after the other. So that is done right after it, by a transaction of its own for which nobody waits: what is told is
+//! looked up, and is on the disk by then. Whoever goes on with a view's partitions tells that anything may have changed, so that
+//! nothing is missed when the batch's writer has not come to it. And a batch notifies a few times at most, however many rows it has.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use deadpool_postgres::Transaction;
+use deadpool_postgres::GenericClient;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::types::Type;
 
@@ -32,8 +34,6 @@ pub enum Kind {
     Correlation,
     /// An event, by the id of the aggregate that it is about.
     Subject,
-    /// What nobody can follow, but wait for.
-    Other,
 }
 
 /// Something has changed.
@@ -48,29 +48,56 @@ pub enum Change {
 /// What one notification says.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Notification {
-    pub(super) kind: Kind,
-    /// Which ones; none: any may have.
+    /// The handler that has applied something, for those who wait until it is visible.
+    pub(super) by: String,
+    /// What can be followed by this; none: nothing of it can.
+    pub(super) kind: Option<Kind>,
+    /// Which ones; none: any may have changed.
     pub(super) ids: Option<Vec<String>>,
 }
 
 const NOTIFY: &str = "SELECT pg_notify('view_changes', payload) FROM unnest($1) payload";
 
-/// Tells what a transaction changes, once it commits: something in any case, for those who wait until it is visible.
+/// A transaction of its own, whose commit does not wait for the disk.
+const TELL: &str =
+    "SELECT set_config('synchronous_commit', 'off', true), pg_notify('view_changes', payload) FROM unnest($1) payload";
+
+/// Tells what a transaction changes, once it commits.
 pub(crate) async fn notify(
-    transaction: &Transaction<'_>,
+    transaction: &impl GenericClient,
+    by: &str,
     changes: impl Iterator<Item = &Change>,
 ) -> Result<(), tokio_postgres::Error> {
-    let mut payloads = payloads(changes);
+    send(transaction, NOTIFY, by, changes).await
+}
+
+/// Tells what has been committed.
+pub(crate) async fn tell(
+    client: &impl GenericClient,
+    by: &str,
+    changes: impl Iterator<Item = &Change>,
+) -> Result<(), tokio_postgres::Error> {
+    send(client, TELL, by, changes).await
+}
+
+/// Something in any case, for those who wait until it is visible.
+async fn send(
+    client: &impl GenericClient,
+    sql: &str,
+    by: &str,
+    changes: impl Iterator<Item = &Change>,
+) -> Result<(), tokio_postgres::Error> {
+    let mut payloads = payloads(by, changes);
     if payloads.is_empty() {
-        payloads.extend(payload(Kind::Other, Some(Vec::new())));
+        payloads.extend(payload(by, None, None));
     }
-    let statement = transaction.prepare_typed_cached(NOTIFY, &[Type::TEXT_ARRAY]).await?;
-    transaction.execute(&statement, &[&payloads]).await?;
+    let statement = client.prepare_typed_cached(sql, &[Type::TEXT_ARRAY]).await?;
+    client.execute(&statement, &[&payloads]).await?;
     Ok(())
 }
 
 /// As few notifications as hold all of it.
-fn payloads<'a>(changes: impl Iterator<Item = &'a Change>) -> Vec<String> {
+fn payloads<'a>(by: &str, changes: impl Iterator<Item = &'a Change>) -> Vec<String> {
     let mut kinds: BTreeMap<Kind, Option<BTreeSet<&str>>> = BTreeMap::new();
     for change in changes {
         match change {
@@ -91,7 +118,7 @@ fn payloads<'a>(changes: impl Iterator<Item = &'a Change>) -> Vec<String> {
     let mut payloads = Vec::new();
     for (kind, ids) in kinds {
         let Some(ids) = ids else {
-            payloads.extend(payload(kind, None));
+            payloads.extend(payload(by, Some(kind), None));
             continue;
         };
         let (mut some, mut length) = (Vec::new(), 0);
@@ -99,20 +126,20 @@ fn payloads<'a>(changes: impl Iterator<Item = &'a Change>) -> Vec<String> {
             // As long as JSON can make it.
             let longest = 6 * id.len() + 3;
             if length + longest > LONGEST - 100 {
-                payloads.extend(payload(kind, Some(std::mem::take(&mut some))));
+                payloads.extend(payload(by, Some(kind), Some(std::mem::take(&mut some))));
                 length = 0;
             }
             some.push(id.to_owned());
             length += longest;
         }
-        payloads.extend(payload(kind, Some(some)));
+        payloads.extend(payload(by, Some(kind), Some(some)));
     }
     payloads
 }
 
-fn payload(kind: Kind, ids: Option<Vec<String>>) -> Option<String> {
+fn payload(by: &str, kind: Option<Kind>, ids: Option<Vec<String>>) -> Option<String> {
     // Writing to memory does not fail.
-    serde_json::to_string(&Notification { kind, ids }).ok()
+    serde_json::to_string(&Notification { by: by.to_owned(), kind, ids }).ok()
 }
 
 #[cfg(test)]
@@ -121,9 +148,13 @@ mod tests {
     use proptest::prelude::*;
 
     fn told(changes: &[Change]) -> Vec<Notification> {
-        let payloads = payloads(changes.iter());
+        let payloads = payloads("booking", changes.iter());
         assert!(payloads.iter().all(|payload| payload.len() <= LONGEST), "{payloads:?}");
         payloads.iter().map(|payload| serde_json::from_str(payload).unwrap()).collect()
+    }
+
+    fn notification(kind: Kind, ids: Option<Vec<String>>) -> Notification {
+        Notification { by: "booking".to_owned(), kind: Some(kind), ids }
     }
 
     fn booking(id: &str) -> Change {
@@ -135,14 +166,14 @@ mod tests {
         let room_type = Change::One(Kind::RoomType, "double".to_owned());
         let told = told(&[booking("7"), room_type.clone(), booking("5"), room_type, booking("7")]);
         let expected = [(Kind::Booking, vec!["5", "7"]), (Kind::RoomType, vec!["double"])]
-            .map(|(kind, ids)| Notification { kind, ids: Some(ids.into_iter().map(str::to_owned).collect()) });
+            .map(|(kind, ids)| notification(kind, Some(ids.into_iter().map(str::to_owned).collect())));
         assert_eq!(told, expected);
     }
 
     #[test]
     fn of_too_many_it_is_only_said_that_there_are_some() {
         let many: Vec<_> = (0..=MOST).map(|number| booking(&number.to_string())).collect();
-        assert_eq!(told(&many), [Notification { kind: Kind::Booking, ids: None }]);
+        assert_eq!(told(&many), [notification(Kind::Booking, None)]);
         assert_eq!(told(&[booking("1"), Change::Any(Kind::Booking), booking("2")]).len(), 1);
         assert_eq!(told(&[]), []);
     }

@@ -162,7 +162,8 @@ impl Feeds {
         }
     }
 
-    fn changed(&self, Notification { kind, ids }: Notification) {
+    fn changed(&self, Notification { kind, ids, .. }: Notification) {
+        let Some(kind) = kind else { return };
         let look_again = |keys: &HashSet<[u8; 32]>| {
             keys.iter().filter_map(|key| self.by_key.get(key)).for_each(|feed| feed.look_again());
         };

@@ -3,7 +3,6 @@
 
 use std::{future::poll_fn, time::Duration};
 
-use inbox::Applied;
 use telemetry::{
     CancellationToken,
     backoff::Backoff,
@@ -13,7 +12,10 @@ use telemetry::{
 use tokio::sync::mpsc;
 use tokio_postgres::{AsyncMessage, Client};
 
-use super::{Hub, change::CHANNEL};
+use super::{
+    Commits, Hub,
+    change::{CHANNEL, Notification},
+};
 use crate::view::ROLE;
 
 /// How often the server is asked whether it is still there, and how long it may take to answer.
@@ -27,7 +29,7 @@ pub struct Listener {
     /// Those who follow what changes.
     pub hub: Hub,
     /// Those who wait until something is visible, which another process may have applied.
-    pub applied: Applied,
+    pub commits: Commits,
     /// Told whether changes are heard.
     pub part: Part,
 }
@@ -81,14 +83,19 @@ impl Listener {
             // Only from now on is everything heard.
             backoff.reset();
             self.part.ready();
-            self.applied.ring();
+            self.commits.ring();
             self.hub.look_again().await;
             while let Some(notification) = notifications.recv().await {
-                self.applied.ring();
-                match serde_json::from_str(notification.payload()) {
-                    Ok(changed) => self.hub.changed(changed).await,
+                match serde_json::from_str::<Notification>(notification.payload()) {
+                    Ok(changed) => {
+                        self.commits.of(&changed.by).ring();
+                        self.hub.changed(changed).await;
+                    }
                     // Of another version of this service, or of somebody else: whatever it means, it is not missed.
-                    Err(_) => self.hub.look_again().await,
+                    Err(_) => {
+                        self.commits.ring();
+                        self.hub.look_again().await;
+                    }
                 }
             }
             "nothing is heard any more".to_owned()

@@ -1,7 +1,8 @@
 //! Telling those who have subscribed what has changed, from the moment of its commit, whichever instance applied it.
 //!
 //! ```text
-//! change     what a batch changes -> NOTIFY, in the batch's own transaction
+//! change     what a batch has changed -> NOTIFY, right after its commit
+//! commits    who waits until something is visible is woken
 //! listener   LISTEN on a connection of its own -> the hub; after a reconnect everything is looked at again
 //! hub        who follows what: those who ask the same thing share one feed
 //! feed       one subscription's look at the views: after a change, one query; its answer is written once, for all
@@ -12,6 +13,7 @@
 //! way makes one more, not many.
 
 mod change;
+mod commits;
 mod feed;
 mod hub;
 mod listener;
@@ -24,8 +26,9 @@ use telemetry::CancellationToken;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 
-pub(crate) use change::notify;
 pub use change::{Change, Kind};
+pub(crate) use change::{notify, tell};
+pub use commits::Commits;
 pub(crate) use feed::Watched;
 pub use hub::Hub;
 pub use listener::Listener;

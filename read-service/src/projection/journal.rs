@@ -5,7 +5,7 @@ use std::{sync::LazyLock, time::Duration};
 
 use chrono::Utc;
 use contracts::Topic;
-use deadpool_postgres::Transaction;
+use deadpool_postgres::{Client, Transaction};
 use inbox::{Delivery, Handler, Parking, Unapplied, Undecodable};
 use tokio_postgres::types::Type;
 
@@ -13,9 +13,10 @@ use super::{
     cells::{Cells, Row},
     column::{Column, instant, int, key, long, text},
     statement::{Statement, in_order},
+    told,
 };
 use crate::{
-    live::{self, Change, Kind},
+    live::{Change, Kind},
     view::View,
 };
 
@@ -92,7 +93,10 @@ impl Handler for Journal {
     }
 
     async fn apply(&self, transaction: &Transaction<'_>, events: &[Row]) -> Result<(), Unapplied> {
-        self.insert.run(transaction, &in_order(events)).await?;
-        Ok(live::notify(transaction, events.iter().flat_map(|row| &row.changes)).await?)
+        Ok(self.insert.run(transaction, &in_order(events)).await?)
+    }
+
+    async fn tell(&self, client: &Client, applied: Option<&[Row]>) -> Result<(), tokio_postgres::Error> {
+        told::tell(client, JOURNAL, [Kind::Subject, Kind::Correlation].into_iter(), applied).await
     }
 }

@@ -10,6 +10,7 @@
 //! cells       values as PostgreSQL receives them           refuses what PostgreSQL could not hold
 //! statement   rows into a table, a batch at a time         knows no document
 //! projector   message -> row -> statement
+//! told        what those who follow it hear of a batch
 //! anew        the same into the table of a rebuild
 //! ```
 
@@ -34,6 +35,7 @@ mod site;
 mod site_booking;
 mod statement;
 mod task;
+mod told;
 
 pub use account::ACCOUNT;
 pub use anew::{Anew, GENERATION, table};

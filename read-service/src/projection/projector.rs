@@ -1,7 +1,7 @@
 //! The handler that fills a view by its projection: from a message to a row, from rows to the table.
 
 use contracts::{Topic, envelope::AggregateVersion};
-use deadpool_postgres::Transaction;
+use deadpool_postgres::{Client, Transaction};
 use inbox::{Delivery, Handler, Parking, Unapplied, Undecodable};
 use serde::de::DeserializeOwned;
 use tokio_postgres::types::Type;
@@ -10,9 +10,10 @@ use super::{
     cells::{Cells, Row},
     column::Column,
     statement::{Given, Statement, in_order},
+    told,
 };
 use crate::{
-    live::{self, Change, Kind},
+    live::{Change, Kind},
     view::View,
 };
 
@@ -135,7 +136,10 @@ impl<D: DeserializeOwned> Handler for Projector<D> {
     async fn apply(&self, transaction: &Transaction<'_>, events: &[Row]) -> Result<(), Unapplied> {
         let mut rows = in_order(events);
         rows.dedup_by_key(|row| row.id());
-        self.upsert.run(transaction, &rows).await?;
-        Ok(live::notify(transaction, events.iter().flat_map(|row| &row.changes)).await?)
+        Ok(self.upsert.run(transaction, &rows).await?)
+    }
+
+    async fn tell(&self, client: &Client, applied: Option<&[Row]>) -> Result<(), tokio_postgres::Error> {
+        told::tell(client, self.name(), self.of.followed_by.iter().map(|(kind, _)| *kind), applied).await
     }
 }

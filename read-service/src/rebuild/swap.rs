@@ -125,7 +125,7 @@ impl Swap<'_> {
         new.becomes(&transaction, SERVING).await?;
         // What is new may be ahead of what was told.
         let anything: Vec<_> = self.followed_by.iter().map(|kind| Change::Any(*kind)).collect();
-        live::notify(&transaction, anything.iter()).await?;
+        live::notify(&transaction, self.view.table(), anything.iter()).await?;
         // Before the commit: an intake that finds its offsets gone must not begin anew.
         self.stop.cancel();
         transaction.commit().await?;

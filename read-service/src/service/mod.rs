@@ -7,11 +7,10 @@ mod serving;
 mod thread;
 
 use axum::Router;
-use inbox::Applied;
 use telemetry::{CancellationToken, admin, health::Health, metrics::Metrics};
 use tokio::{net::TcpListener, task::JoinSet};
 
-use crate::Settings;
+use crate::{Settings, live::Commits, projection};
 
 /// Why the service ended before it was told to.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +35,7 @@ struct Process {
     metrics: Metrics,
     shutdown: CancellationToken,
     /// Rung when something was applied.
-    applied: Applied,
+    commits: Commits,
 }
 
 /// Answers HTTP from the start, projects, serves queries, or both, until the token is cancelled; then requests drain, for a
@@ -55,7 +54,8 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
     let Settings { database, projecting, serving } = settings;
-    let process = Process { health, metrics, shutdown: shutdown.clone(), applied: Applied::new() };
+    let process =
+        Process { health, metrics, shutdown: shutdown.clone(), commits: Commits::of_each(projection::names()) };
     // Also where the service is given up.
     let _stop = shutdown.clone().drop_guard();
     let mut tasks = JoinSet::new();

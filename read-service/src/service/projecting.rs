@@ -37,7 +37,7 @@ pub(super) fn start(
         batch: inbox::BATCH,
         trace_messages: settings.trace_messages,
     };
-    tasks.spawn(view::tell_lag(intake.pool.clone(), process.applied.clone(), process.shutdown.clone()));
+    tasks.spawn(view::tell_lag(intake.pool.clone(), process.commits.all.clone(), process.shutdown.clone()));
     if settings.views.contains(projection::JOURNAL) {
         tasks.spawn(view::keep_journal(intake.pool.clone(), settings.journal_keep, process.shutdown.clone()));
     }
@@ -46,7 +46,7 @@ pub(super) fn start(
         if !settings.views.contains(name) {
             continue;
         }
-        let run = handler.run(intake.clone(), process.applied.clone(), process.shutdown.clone());
+        let run = handler.run(intake.clone(), process.commits.of(name).clone(), process.shutdown.clone());
         // If it halts, it has said so in its health part: the others and the queries go on.
         tasks.spawn(async move {
             if let Err(halt) = run.await {

@@ -71,9 +71,9 @@ impl Serving {
         process: &Process,
         tasks: &mut JoinSet<()>,
     ) -> Result<Self, Error> {
-        let Process { health, metrics, shutdown, applied } = process;
+        let Process { health, metrics, shutdown, commits } = process;
         let connections = Connections::new(database, settings.connections, metrics);
-        let freshness = Freshness::new(connections.clone(), applied.clone(), settings.read_after_timeout);
+        let freshness = Freshness::new(connections.clone(), commits.clone(), settings.read_after_timeout);
         let limit = settings.read_after_timeout + settings.connections.statement_timeout + OPERATION_SLACK;
         let executor = Executor::new(connections.clone(), freshness, limit, metrics).map_err(Error::Schema)?;
         let auth = settings.auth.map(Auth::new).transpose().map_err(Error::Auth)?.map(Arc::new);
@@ -84,7 +84,7 @@ impl Serving {
         let drained = CancellationToken::new();
         tasks.spawn(connections.run(health.part("postgres"), drained.clone()));
         tasks.spawn(running_hub.run(drained.clone()));
-        let listener = live::Listener { hub, applied: applied.clone(), part: health.part("changes") };
+        let listener = live::Listener { hub, commits: commits.clone(), part: health.part("changes") };
         tasks.spawn(listener.run(database.clone(), shutdown.clone()));
         match auth.clone() {
             Some(auth) => {
