@@ -3,6 +3,7 @@
 //! What is in a row is known to two places: `projection`, which writes it, and `graphql`, which reads it.
 
 mod connections;
+mod load;
 mod migrate;
 mod retention;
 
