@@ -42,10 +42,11 @@ async fn serve(
     listener: std::net::TcpListener,
 ) -> Result<(), Error> {
     let listener = TcpListener::from_std(listener).map_err(Error::Http)?;
-    let mut tasks = JoinSet::new();
+    let (limits, mut tasks) = (settings.http, JoinSet::new());
     let serving = Serving::start(&database, settings, &process, &mut tasks)?;
     let routes = serving.routes(process.routes());
-    let served = telemetry::http::serve_with(listener, routes, process.shutdown.clone()).await.map_err(Error::Http);
+    let stop = process.shutdown.clone();
+    let served = telemetry::http::serve_within(limits, listener, routes, stop).await.map_err(Error::Http);
     process.shutdown.cancel();
     let ended = async {
         serving.end().await;
