@@ -79,7 +79,7 @@ impl Serving {
         let executor = Executor::new(connections.clone(), freshness, limit, metrics).map_err(Error::Schema)?;
         let auth = settings.auth.map(Auth::new).transpose().map_err(Error::Auth)?.map(Arc::new);
         let meters = live::Meters::register(metrics);
-        let (hub, running_hub) = Hub::new(meters.clone());
+        let (hub, running_hub) = Hub::new(settings.subscribers.memory, meters.clone());
         let subscribers = Subscribers::new(hub.clone(), settings.subscribers, meters, shutdown.clone());
 
         let drained = CancellationToken::new();
