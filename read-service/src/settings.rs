@@ -6,6 +6,7 @@ use auth::{AuthArgs, AuthSettings};
 use inbox::command::{Action, Desk, MAX_PARKED, ParkingArgs};
 use telemetry::{
     database::Database,
+    http::Limits,
     kafka::{Kafka, KafkaArgs},
     logs::LogArgs,
     settings::Problems,
@@ -101,6 +102,8 @@ pub struct Projecting {
 pub struct Serving {
     /// How long a query waits for what its `Read-After` tokens name.
     pub read_after_timeout: Duration,
+    /// What clients may take of the listener.
+    pub http: Limits,
     /// What those who subscribe may take.
     pub subscribers: live::Options,
     /// The connections that serve queries.
@@ -128,6 +131,7 @@ impl Default for Serving {
     fn default() -> Self {
         Self {
             read_after_timeout: Duration::from_secs(5),
+            http: Limits::default(),
             subscribers: live::Options::default(),
             connections: view::Options::default(),
             auth: None,

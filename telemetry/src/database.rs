@@ -13,7 +13,7 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject},
 };
 use tokio_postgres::{
-    Config,
+    Client, Config,
     config::{Host, SslMode},
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -239,6 +239,22 @@ pub async fn wait_until_there(pool: &Pool, part: &Part, shutdown: &CancellationT
         tokio::select! {
             () = shutdown.cancelled() => return false,
             () = tokio::time::sleep(backoff.next_wait()) => {}
+        }
+    }
+}
+
+/// Whether the server still answers, or is there but hangs: it hangs when a question has waited for `patience` and `goes_on`, asked
+/// then, knows of nothing else that has come from it meanwhile. If it does, the question waits as long again, since answers come in
+/// order.
+pub async fn answers(client: &Client, patience: Duration, mut goes_on: impl FnMut() -> bool) -> bool {
+    let question = client.batch_execute("");
+    tokio::pin!(question);
+    loop {
+        match tokio::time::timeout(patience, &mut question).await {
+            // An error as well: that a connection was lost, its driver says.
+            Ok(_) => return true,
+            Err(_) if goes_on() => {}
+            Err(_) => return false,
         }
     }
 }

@@ -81,6 +81,11 @@ impl Live {
         &self.watched
     }
 
+    /// What it takes to keep it, in bytes: its statement is the most of it.
+    pub(crate) fn size(&self) -> usize {
+        size_of::<Self>() + self.sql.text.len()
+    }
+
     /// Whether each item counts, not only the last state.
     pub(crate) fn is_list(&self) -> bool {
         matches!(self.shape, Shape::Each(..))

@@ -5,6 +5,7 @@
 mod accept;
 mod body;
 mod graphiql;
+mod object;
 mod operation;
 mod query_string;
 mod request;

@@ -5,7 +5,7 @@ use futures::{StreamExt, stream, stream::BoxStream};
 
 use super::{Served, request::Refusal};
 use crate::{
-    graphql::{Answer, Error, Operation, Request},
+    graphql::{Answer, Code, Error, Operation, Request},
     live::{Subscription, Told},
 };
 
@@ -23,11 +23,18 @@ pub(super) enum Output {
 /// Starts an operation. Its last part is `Failed` or `Complete`.
 pub(super) async fn start(served: &Served, operation: Operation) -> BoxStream<'static, Output> {
     match served.executor.subscription(operation).await {
-        Err(errors) => once(errors_of(&errors)),
-        Ok(Request::Subscription(look)) => match served.subscribers.hub.subscribe(*look).await {
-            Ok(subscription) => told(subscription).boxed(),
-            Err(error) => once(failed(error)),
-        },
+        Err(errors) => {
+            served.subscribers.begun(errors.first().map(|error| Code::of(error).unwrap_or(Code::Internal)));
+            once(errors_of(&errors))
+        }
+        Ok(Request::Subscription(look)) => {
+            let subscribed = served.subscribers.hub.subscribe(*look).await;
+            served.subscribers.begun(subscribed.as_ref().err().map(|error| error.code));
+            match subscribed {
+                Ok(subscription) => told(subscription).boxed(),
+                Err(error) => once(failed(error)),
+            }
+        }
         Ok(Request::Query(operation)) => {
             let executor = served.executor.clone();
             let answered = async move {

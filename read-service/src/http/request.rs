@@ -4,12 +4,12 @@ use async_graphql::Variables;
 use auth::Denied;
 use axum::{
     extract::Request,
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
 };
 use contracts::ReadAfter;
 use serde::{Deserialize, de::DeserializeOwned};
 
-use super::{body, query_string};
+use super::{body, object::Object, query_string};
 use crate::graphql::{Awaited, Code, Hash, Operation};
 
 /// Why an HTTP request is no GraphQL request.
@@ -18,8 +18,8 @@ pub(super) struct Refusal {
     pub(super) status: StatusCode,
     pub(super) code: Code,
     pub(super) message: String,
-    /// The header `WWW-Authenticate`.
-    pub(super) challenge: Option<HeaderValue>,
+    /// What says how it would be one.
+    pub(super) header: Option<(HeaderName, HeaderValue)>,
 }
 
 impl From<Denied> for Refusal {
@@ -29,13 +29,14 @@ impl From<Denied> for Refusal {
             Denied::Insufficient(_) => Code::Forbidden,
             Denied::Unavailable => Code::Unavailable,
         };
-        Self { challenge: denied.challenge(), ..Self::new(denied.status(), code, denied.to_string()) }
+        let header = denied.challenge().map(|challenge| (header::WWW_AUTHENTICATE, challenge));
+        Self { header, ..Self::new(denied.status(), code, denied.to_string()) }
     }
 }
 
 impl Refusal {
     pub(super) fn new(status: StatusCode, code: Code, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), challenge: None }
+        Self { status, code, message: message.into(), header: None }
     }
 
     pub(super) fn bad(message: impl Into<String>) -> Self {
@@ -67,14 +68,14 @@ pub(super) struct Parameters {
     variables: Variables,
     /// Reserved for implementors. Others than these are ignored.
     #[serde(default)]
-    extensions: Option<Extensions>,
+    extensions: Option<Object<Extensions>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Extensions {
     #[serde(default)]
-    persisted_query: Option<PersistedQuery>,
+    persisted_query: Option<Object<PersistedQuery>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -119,8 +120,8 @@ pub(super) async fn read(request: Request, may_see_personal: bool) -> Result<Ope
 impl Parameters {
     /// The request of somebody who may see what says something of persons, or may not.
     pub(super) fn operation(self, may_see_personal: bool) -> Result<Operation, Refusal> {
-        let persisted = self.extensions.unwrap_or_default().persisted_query;
-        let hash = persisted.map(|persisted| persisted.hash()).transpose()?;
+        let persisted = self.extensions.unwrap_or_default().0.persisted_query;
+        let hash = persisted.map(|Object(persisted)| persisted.hash()).transpose()?;
         if self.query.is_none() && hash.is_none() {
             return Err(Refusal::bad("the parameter query is missing"));
         }
@@ -146,9 +147,14 @@ fn awaited(headers: &HeaderMap) -> Result<Vec<Awaited>, Refusal> {
     Awaited::read(texts).map_err(|error| refuse(error.message))
 }
 
-/// `application/json`, in UTF-8.
+/// `application/json`, in UTF-8, as it is.
 fn check_content_type(headers: &HeaderMap) -> Result<(), Refusal> {
     let refuse = |message: String| Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, Code::BadRequest, message);
+    let is_itself = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"identity");
+    if !headers.get_all(header::CONTENT_ENCODING).iter().all(is_itself) {
+        let header = Some((header::ACCEPT_ENCODING, HeaderValue::from_static("identity")));
+        return Err(Refusal { header, ..refuse("a body without a Content-Encoding is taken".to_owned()) });
+    }
     let Some(content_type) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
         return Err(refuse("Content-Type is missing: application/json is taken".to_owned()));
     };
@@ -167,11 +173,13 @@ fn check_content_type(headers: &HeaderMap) -> Result<(), Refusal> {
 }
 
 fn of_body(body: &[u8]) -> Result<Parameters, Refusal> {
-    // A list would be taken for the fields in their order.
     if !body.trim_ascii_start().starts_with(b"{") {
         return Err(Refusal::bad("the body is no GraphQL request: expected a JSON object; batches are not offered"));
     }
-    serde_json::from_slice(body).map_err(|error| Refusal::bad(format!("the body is no GraphQL request: {error}")))
+    match serde_json::from_slice(body) {
+        Ok(Object(parameters)) => Ok(parameters),
+        Err(error) => Err(Refusal::bad(format!("the body is no GraphQL request: {error}"))),
+    }
 }
 
 fn of_url(query: &str) -> Result<Parameters, Refusal> {

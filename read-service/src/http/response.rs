@@ -29,8 +29,8 @@ pub(super) fn answer(media: Media, answer: Answer) -> Response {
 pub(super) fn refusal(media: Media, refusal: Refusal) -> Response {
     let error = Error::new(refusal.code, refusal.message).into_server_error();
     let mut response = write(media, refusal.status, errors_only(&[error]));
-    if let Some(challenge) = refusal.challenge {
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+    if let Some((name, value)) = refusal.header {
+        response.headers_mut().insert(name, value);
     }
     response
 }

@@ -1,5 +1,8 @@
 //! GraphQL as a stream of events, by the "distinct connections mode" of GraphQL over SSE
 //! (<https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md>): a request, and a response that goes on.
+//!
+//! A stream has a subscriber's place and leaves that of the listener. One whose client takes nothing is not asked for more, so it
+//! is the listener that finds out.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -11,6 +14,7 @@ use axum::{
     },
 };
 use futures::{StreamExt, stream};
+use telemetry::http::Lasting;
 use tokio::time::Instant;
 
 use super::{
@@ -56,6 +60,7 @@ pub(super) async fn stream(served: &Served, access: Access, operation: Operation
     });
     let events = events.flat_map(stream::iter).map(|output| Ok::<_, Infallible>(event(&output)));
     let mut response = Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response();
+    response.extensions_mut().insert(Lasting);
     response.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept"));
     response
 }

@@ -21,10 +21,12 @@ use futures::{
 };
 use serde::Deserialize;
 use tokio::time::{Instant, interval, sleep_until, timeout};
+use tokio_tungstenite::tungstenite;
 
 use super::{
     Access, Served,
     accept::Media,
+    object::Object,
     operation::{self, Output},
     request::{Parameters, Refusal},
     response,
@@ -42,6 +44,8 @@ const LONGEST_ID: usize = 128;
 const BUFFER: usize = 4 * 1024;
 /// How often a client is asked whether it is still there. It is gone when it has not answered by the next time.
 const PING: Duration = Duration::from_secs(30);
+/// How long a client may take to close when it is told to.
+const HANG_UP: Duration = Duration::from_secs(1);
 
 /// Whether a request wants a websocket.
 pub(super) fn is_upgrade(headers: &HeaderMap) -> bool {
@@ -96,13 +100,13 @@ fn is_welcome(headers: &HeaderMap, others: &[String]) -> bool {
 enum Said {
     ConnectionInit {
         #[serde(default)]
-        payload: Option<Init>,
+        payload: Option<Object<Init>>,
     },
     Ping {},
     Pong {},
     Subscribe {
         id: String,
-        payload: Parameters,
+        payload: Object<Parameters>,
     },
     Complete {
         id: String,
@@ -117,11 +121,25 @@ struct Init {
     authorization: Option<String>,
 }
 
+/// The service is going away, or the client has gone.
+const GOING_AWAY: u16 = 1001;
+/// The client may come again. The protocol has no code for that, and its clients come again by this one.
+const TRY_AGAIN_LATER: u16 = 1013;
+
 /// Why a connection is closed.
 type End = (u16, String);
 
 fn end<T>(code: u16, reason: impl Into<String>) -> Result<T, End> {
     Err((code, reason.into()))
+}
+
+/// The code for what cannot be read (RFC 6455, section 7.4.1).
+fn code_of(error: &axum::Error) -> u16 {
+    match std::error::Error::source(error).and_then(|error| error.downcast_ref()) {
+        Some(tungstenite::Error::Utf8(_)) => 1007,
+        Some(tungstenite::Error::Capacity(_)) => 1009,
+        _ => 1002,
+    }
 }
 
 struct Session {
@@ -148,13 +166,14 @@ impl Session {
         // A close frame has no place for more.
         reason.truncate((0..=120).rev().find(|end| reason.is_char_boundary(*end)).unwrap_or_default());
         let close = Message::Close(Some(CloseFrame { code, reason: reason.into() }));
-        let hang_up = async {
-            if self.socket.send(close).await.is_ok() {
-                // Until the client has closed, too: what it still sends would make it lose the reason.
-                while let Some(Ok(_)) = self.socket.recv().await {}
-            }
-        };
-        let _ = timeout(Duration::from_secs(1), hang_up).await;
+        // It is told no more, and what it follows is not kept for it.
+        (self.outputs, self.operations) = Default::default();
+        // Behind what is on its way already: whoever was too slow may go on meanwhile. At the end there is no time for that.
+        let patience = if code == GOING_AWAY { HANG_UP } else { self.served.subscribers.options.send_timeout };
+        if let Ok(Ok(())) = timeout(patience, self.socket.send(close)).await {
+            // Until the client has closed, too: what it still sends would make it lose the reason.
+            let _ = timeout(HANG_UP, async { while let Some(Ok(_)) = self.socket.recv().await {} }).await;
+        }
     }
 
     /// Serves until there is a reason not to.
@@ -169,7 +188,7 @@ impl Session {
             let (deadline, is_following) = (self.deadline, !self.outputs.is_empty());
             tokio::select! {
                 biased;
-                () = shutdown.cancelled() => return end(1001, "the service is shutting down"),
+                () = shutdown.cancelled() => return end(GOING_AWAY, "the service is shutting down"),
                 () = async { sleep_until(deadline.unwrap_or_else(Instant::now)).await }, if deadline.is_some() => {
                     return match self.is_acknowledged {
                         true => end(4403, "Forbidden: the token has expired"),
@@ -178,13 +197,13 @@ impl Session {
                 }
                 _ = pings.tick() => {
                     if !std::mem::take(&mut self.has_answered) {
-                        return end(1001, "the client does not answer");
+                        return end(GOING_AWAY, "the client does not answer");
                     }
                     self.send(Message::Ping(Bytes::new())).await?;
                 }
                 message = self.socket.recv() => match message {
                     Some(Ok(message)) => self.hear(message).await?,
-                    Some(Err(error)) => return end(1002, error.to_string()),
+                    Some(Err(error)) => return end(code_of(&error), error.to_string()),
                     None => return end(1000, ""),
                 },
                 Some((id, output)) = self.outputs.next(), if is_following => self.tell(id, output).await?,
@@ -202,11 +221,11 @@ impl Session {
         };
         match serde_json::from_str(&text) {
             Err(error) => end(4400, format!("Invalid message: {error}")),
-            Ok(Said::ConnectionInit { payload }) => self.acknowledge(payload.unwrap_or_default()).await,
-            Ok(Said::Ping {}) => self.say(r#"{"type":"pong"}"#.into()).await,
-            Ok(Said::Pong {}) => Ok(()),
-            Ok(Said::Subscribe { id, payload }) => self.subscribe(id, payload).await,
-            Ok(Said::Complete { id }) => {
+            Ok(Object(Said::ConnectionInit { payload })) => self.acknowledge(payload.unwrap_or_default().0).await,
+            Ok(Object(Said::Ping {})) => self.say(r#"{"type":"pong"}"#.into()).await,
+            Ok(Object(Said::Pong {})) => Ok(()),
+            Ok(Object(Said::Subscribe { id, payload: Object(parameters) })) => self.subscribe(id, parameters).await,
+            Ok(Object(Said::Complete { id })) => {
                 if let Some(operation) = self.operations.remove(&id) {
                     operation.abort();
                 }
@@ -227,7 +246,9 @@ impl Session {
             let headers = HeaderMap::from_iter([(header::AUTHORIZATION, value)]);
             self.access = match self.served.access(&headers).await {
                 Ok(access) => Some(access),
-                Err(auth::Denied::Unavailable) => return end(1013, "tokens cannot be checked at the moment"),
+                Err(auth::Denied::Unavailable) => {
+                    return end(TRY_AGAIN_LATER, "tokens cannot be checked at the moment");
+                }
                 Err(denied) => return end(4403, format!("Forbidden: {denied}")),
             };
         }
@@ -296,10 +317,10 @@ impl Session {
     async fn send(&mut self, message: Message) -> Result<(), End> {
         match timeout(self.served.subscribers.options.send_timeout, self.socket.send(message)).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => end(1002, error.to_string()),
+            Ok(Err(error)) => end(code_of(&error), error.to_string()),
             Err(_) => {
                 tracing::info!("a subscriber is left: it does not take what it is told");
-                end(4429, "Too slow: what was told has not been received")
+                end(TRY_AGAIN_LATER, "Too slow: what was told has not been received")
             }
         }
     }

@@ -13,6 +13,7 @@ use tokio::{
 
 use super::{
     Watched,
+    budget::Budget,
     change::Notification,
     feed::{Feed, Look},
     log::Subscription,
@@ -46,14 +47,16 @@ pub struct Hub {
 /// The hub itself, to be run.
 pub struct Running {
     messages: mpsc::Receiver<Message>,
+    budget: Budget,
     meters: Meters,
 }
 
 impl Hub {
-    /// A hub, and what has to run so that it does something.
-    pub fn new(meters: Meters) -> (Self, Running) {
+    /// A hub whose feeds keep at most so many bytes, and what has to run so that it does something.
+    pub fn new(memory: usize, meters: Meters) -> (Self, Running) {
         let (messages, received) = mpsc::channel(WAITING);
-        (Self { messages }, Running { messages: received, meters })
+        let budget = Budget::new(memory, meters.bytes());
+        (Self { messages }, Running { messages: received, budget, meters })
     }
 
     /// Follows something.
@@ -94,14 +97,8 @@ impl Running {
                 () = stop.cancelled() => return,
                 Some(ended) = tasks.join_next() => {
                     if let Ok(feed) = ended {
-                        let feed: Arc<Feed> = feed;
-                        // Somebody may have come at the last moment.
-                        if feed.is_followed() && !feed.has_failed() {
-                            tasks.spawn(feed.run(Arc::clone(&places)));
-                        } else {
-                            feeds.remove(&feed);
-                            self.meters.feeds(feeds.by_key.len());
-                        }
+                        feeds.remove(&feed);
+                        self.meters.feeds(feeds.by_key.len());
                     }
                     continue;
                 }
@@ -110,7 +107,7 @@ impl Running {
             match message {
                 None => return,
                 Some(Message::Subscribe(look, reply)) => {
-                    let subscribed = feeds.subscribe(*look).map(|(subscription, new)| {
+                    let subscribed = feeds.subscribe(*look, &self.budget).map(|(subscription, new)| {
                         if let Some(feed) = new {
                             tasks.spawn(feed.run(Arc::clone(&places)));
                         }
@@ -128,16 +125,15 @@ impl Running {
 
 impl Feeds {
     /// A place in a feed, and the feed itself where it is new.
-    fn subscribe(&mut self, look: Look) -> Result<(Subscription, Option<Arc<Feed>>), Error> {
+    fn subscribe(&mut self, look: Look, budget: &Budget) -> Result<(Subscription, Option<Arc<Feed>>), Error> {
         let key = *look.key();
-        if let Some(feed) = self.by_key.get(&key).filter(|feed| !feed.has_failed()) {
-            return Ok((feed.subscribe(), None));
+        if let Some(subscription) = self.by_key.get(&key).and_then(|feed| feed.subscribe()) {
+            return Ok((subscription, None));
         }
         if self.by_key.len() >= MOST_FEEDS {
             return Err(Error::new(Code::Unavailable, "too much is followed here already; try again"));
         }
-        let feed = Feed::new(look);
-        let subscription = feed.subscribe();
+        let (feed, subscription) = Feed::new(look, budget)?;
         for watched in feed.look.watched() {
             self.followers.entry(watched.clone()).or_default().insert(key);
         }
@@ -147,7 +143,7 @@ impl Feeds {
 
     fn remove(&mut self, feed: &Arc<Feed>) {
         let key = feed.look.key();
-        // Another may have taken the place of one that has failed.
+        // Another may have taken the place of one that has ended.
         if !self.by_key.get(key).is_some_and(|known| Arc::ptr_eq(known, feed)) {
             return;
         }

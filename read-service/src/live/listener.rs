@@ -1,12 +1,16 @@
 //! Hears what has changed, on a connection of its own. Whatever happens to the connection: once it is there again every feed looks,
 //! so that nothing is missed.
 
-use std::{future::poll_fn, time::Duration};
+use std::{
+    future::poll_fn,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use telemetry::{
     CancellationToken,
     backoff::Backoff,
-    database::{Database, reason},
+    database::{self, Database, reason},
     health::Part,
 };
 use tokio::sync::mpsc;
@@ -64,11 +68,13 @@ impl Listener {
             Err(_) => return "the database does not answer".to_owned(),
         };
         let (heard, mut notifications) = mpsc::channel(AHEAD);
+        let passed_on = AtomicU64::new(0);
         let drive = async {
             loop {
                 match poll_fn(|context| driver.poll_message(context)).await {
                     Some(Ok(AsyncMessage::Notification(notification))) => {
                         let _ = heard.send(notification).await;
+                        passed_on.fetch_add(1, Ordering::Relaxed);
                     }
                     Some(Ok(_)) => {}
                     Some(Err(error)) => return reason(&error),
@@ -103,17 +109,22 @@ impl Listener {
         tokio::select! {
             why = drive => why,
             why = pass_on => why,
-            () = hangs(&client) => "the database does not answer".to_owned(),
+            () = hangs(&client, &passed_on) => "the database does not answer".to_owned(),
         }
     }
 }
 
-/// Returns when the server has left a question unanswered.
-async fn hangs(client: &Client) {
+/// Returns when the server is there, but hangs. What is heard comes before its answer, too.
+async fn hangs(client: &Client, heard: &AtomicU64) {
     let mut looks = tokio::time::interval(LOOK);
     loop {
         looks.tick().await;
-        if tokio::time::timeout(LOOK, client.batch_execute("")).await.is_err() {
+        let mut before = heard.load(Ordering::Relaxed);
+        let goes_on = || {
+            let now = heard.load(Ordering::Relaxed);
+            std::mem::replace(&mut before, now) != now
+        };
+        if !database::answers(client, LOOK, goes_on).await {
             return;
         }
     }

@@ -1,15 +1,28 @@
-//! How many connections are open for subscriptions, and how many different things they follow.
+//! How many connections are open for subscriptions, how many different things they follow, and what that takes.
 
 use std::sync::atomic::AtomicI64;
 
-use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
+};
 use telemetry::metrics::Metrics;
+
+use crate::graphql::Code;
 
 /// The metrics of those who subscribe. Cheap to clone; all clones share them.
 #[derive(Clone, Default)]
 pub struct Meters {
     subscribers: Gauge<i64, AtomicI64>,
     feeds: Gauge<i64, AtomicI64>,
+    bytes: Gauge<i64, AtomicI64>,
+    begun: Family<Outcome, Counter>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Outcome {
+    /// `OK`, or the code of the first error.
+    code: &'static str,
 }
 
 impl Meters {
@@ -21,8 +34,22 @@ impl Meters {
             registry.register("subscribers", help, meters.subscribers.clone());
             let help = "Different things that are followed; those who follow the same share one feed";
             registry.register("subscription_feeds", help, meters.feeds.clone());
+            let help = "What these feeds keep in memory: queries, and what was told lately";
+            registry.register("subscription_feeds_kept_bytes", help, meters.bytes.clone());
+            let help = "GraphQL subscriptions by what came of asking for them: OK, or the code of the first error";
+            registry.register("graphql_subscriptions", help, meters.begun.clone());
         });
         meters
+    }
+
+    /// A subscription has begun, or was refused with this code.
+    pub(super) fn begun(&self, refused: Option<Code>) {
+        self.begun.get_or_create(&Outcome { code: refused.map_or("OK", Code::name) }).inc();
+    }
+
+    /// How much the feeds keep.
+    pub(super) fn bytes(&self) -> Gauge<i64, AtomicI64> {
+        self.bytes.clone()
     }
 
     /// A connection, for as long as this is kept.

@@ -7,11 +7,13 @@
 //! hub        who follows what: those who ask the same thing share one feed
 //! feed       one subscription's look at the views: after a change, one query; its answer is written once, for all
 //! log        what a feed has told, bounded; each subscriber has a place in it and no queue of its own
+//! budget     the memory that all feeds share
 //! ```
 //!
-//! A feed's queries come one after the other, so that no subscriber sees a version go back; and what changes while one is under
-//! way makes one more, not many.
+//! A feed's queries come one after the other, and whoever subscribes waits for one that begins after that, so that no subscriber
+//! sees a version go back; what changes, and who comes, while one is under way makes one more, not many.
 
+mod budget;
 mod change;
 mod commits;
 mod feed;
@@ -25,6 +27,8 @@ use std::{sync::Arc, time::Duration};
 use telemetry::CancellationToken;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
+
+use crate::graphql::Code;
 
 pub use change::{Change, Kind};
 pub(crate) use change::{notify, tell};
@@ -44,8 +48,10 @@ pub struct Options {
     pub origins: Vec<String>,
     /// How long a websocket may be open before it says who asks.
     pub init_timeout: Duration,
-    /// How long a client may take to receive one message.
+    /// How long a websocket's client may take to receive one message.
     pub send_timeout: Duration,
+    /// What may be kept of all that is followed, in bytes.
+    pub memory: usize,
 }
 
 impl Default for Options {
@@ -55,6 +61,7 @@ impl Default for Options {
             origins: Vec::new(),
             init_timeout: Duration::from_secs(10),
             send_timeout: Duration::from_secs(10),
+            memory: 256 * 1024 * 1024,
         }
     }
 }
@@ -91,6 +98,11 @@ impl Subscribers {
     pub(crate) fn place(&self) -> Option<Place> {
         let permit = Arc::clone(&self.places).try_acquire_owned().ok()?;
         Some(Place { _permit: permit, _open: self.meters.connection() })
+    }
+
+    /// Counts a subscription that has begun, or was refused with this code.
+    pub(crate) fn begun(&self, refused: Option<Code>) {
+        self.meters.begun(refused);
     }
 
     /// Waits until they are gone, once they have been sent away.

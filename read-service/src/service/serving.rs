@@ -42,10 +42,11 @@ async fn serve(
     listener: std::net::TcpListener,
 ) -> Result<(), Error> {
     let listener = TcpListener::from_std(listener).map_err(Error::Http)?;
-    let mut tasks = JoinSet::new();
+    let (limits, mut tasks) = (settings.http, JoinSet::new());
     let serving = Serving::start(&database, settings, &process, &mut tasks)?;
     let routes = serving.routes(process.routes());
-    let served = telemetry::http::serve_with(listener, routes, process.shutdown.clone()).await.map_err(Error::Http);
+    let stop = process.shutdown.clone();
+    let served = telemetry::http::serve_within(limits, listener, routes, stop).await.map_err(Error::Http);
     process.shutdown.cancel();
     let ended = async {
         serving.end().await;
@@ -78,7 +79,7 @@ impl Serving {
         let executor = Executor::new(connections.clone(), freshness, limit, metrics).map_err(Error::Schema)?;
         let auth = settings.auth.map(Auth::new).transpose().map_err(Error::Auth)?.map(Arc::new);
         let meters = live::Meters::register(metrics);
-        let (hub, running_hub) = Hub::new(meters.clone());
+        let (hub, running_hub) = Hub::new(settings.subscribers.memory, meters.clone());
         let subscribers = Subscribers::new(hub.clone(), settings.subscribers, meters, shutdown.clone());
 
         let drained = CancellationToken::new();

@@ -2,14 +2,12 @@
 //!
 //! Requests are pipelined: each goes to the connection that has the fewest under way, without waiting for its turn in a
 //! pool. Every connection keeps the statements that it has prepared: no value from outside ever
-//! becomes part of their text; but what is selected does, so that only those which were used lately are kept. Each is kept by a task that connects again, with backoff, when the connection is lost, and
-//! says through the health part whether any is there.
+//! becomes part of their text; but what is selected does, so that only those which were used lately are kept. Each is kept by a
+//! task that connects again, with backoff, when the connection is lost or the server hangs, and says through the health part
+//! whether any is there.
 
 use std::{
-    sync::{
-        Arc, PoisonError, RwLock,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -20,11 +18,14 @@ use prometheus_client::{
 use telemetry::{
     CancellationToken,
     backoff::Backoff,
-    database::{Database, reason},
+    database::{self, Database, reason},
     health::Part,
     metrics::Metrics,
 };
-use tokio::task::JoinSet;
+use tokio::{
+    task::JoinSet,
+    time::{MissedTickBehavior, interval, timeout},
+};
 use tokio_postgres::{
     Client, Config, Row, Statement,
     error::SqlState,
@@ -32,11 +33,14 @@ use tokio_postgres::{
 };
 use tracing::Instrument;
 
-use super::{Error, ROLE, View};
+use super::{Error, ROLE, View, load::Load};
 use crate::recent::Recent;
 
-/// How many statements a connection keeps prepared.
-const STATEMENTS: usize = 200;
+/// How much text of prepared statements a connection keeps, in bytes. PostgreSQL keeps several times that for it.
+const STATEMENTS: usize = 1024 * 1024;
+
+/// What a statement counts at least, in bytes.
+const STATEMENT: usize = 5 * 1024;
 
 /// How many connections there are, and what a statement may cost.
 #[derive(Clone, Copy, Debug)]
@@ -45,11 +49,13 @@ pub struct Options {
     pub connections: usize,
     /// PostgreSQL gives up on a statement after this time.
     pub statement_timeout: Duration,
+    /// A server that answers nothing for this time hangs, and is connected to again. Longer than a statement may take.
+    pub patience: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { connections: 4, statement_timeout: Duration::from_secs(5) }
+        Self { connections: 4, statement_timeout: Duration::from_secs(5), patience: Duration::from_secs(8) }
     }
 }
 
@@ -75,6 +81,7 @@ pub struct Connections {
 struct Shared {
     database: Database,
     config: Config,
+    patience: Duration,
     slots: Vec<RwLock<Slot>>,
     statements: Family<Summary, Counter>,
 }
@@ -84,8 +91,29 @@ type Slot = Result<Arc<Connection>, String>;
 
 struct Connection {
     client: Client,
-    prepared: Recent<String, Statement>,
-    under_way: AtomicUsize,
+    prepared: Prepared<Statement>,
+    load: Load,
+}
+
+/// The statements that are prepared, by their text: bounded by its length, which is the client's choice.
+struct Prepared<S>(Recent<String, S>);
+
+impl<S: Clone> Prepared<S> {
+    fn new() -> Self {
+        Self(Recent::new(STATEMENTS))
+    }
+
+    fn get(&self, text: &str) -> Option<S> {
+        self.0.get(text)
+    }
+
+    fn insert(&self, text: &str, statement: S) {
+        self.0.insert(text.to_owned(), statement, text.len().max(STATEMENT));
+    }
+
+    fn remove(&self, text: &str) {
+        self.0.remove(text);
+    }
 }
 
 impl Connections {
@@ -100,7 +128,8 @@ impl Connections {
             registry.register("view_statements", "SQL statements executed for queries", statements.clone());
         });
         let slots = (0..options.connections.max(1)).map(|_| RwLock::new(Err("not connected yet".to_owned()))).collect();
-        Self { shared: Arc::new(Shared { database, config, slots, statements }) }
+        let patience = options.patience;
+        Self { shared: Arc::new(Shared { database, config, patience, slots, statements }) }
     }
 
     /// Makes the connections and keeps them until `stop` is cancelled.
@@ -140,8 +169,7 @@ impl Shared {
             match &*slot.read().unwrap_or_else(PoisonError::into_inner) {
                 Ok(connection) if connection.client.is_closed() => "the connection was lost".clone_into(&mut reason),
                 Ok(connection) => {
-                    let under_way = |connection: &Connection| connection.under_way.load(Ordering::Relaxed);
-                    if best.as_deref().is_none_or(|best| under_way(connection) < under_way(best)) {
+                    if best.as_deref().is_none_or(|best| connection.load.under_way() < best.load.under_way()) {
                         best = Some(connection.clone());
                     }
                 }
@@ -158,39 +186,27 @@ impl Shared {
 
 impl Connection {
     async fn query(&self, sql: &Sql, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Error> {
-        let _under_way = UnderWay::start(&self.under_way);
-        let statement = self.prepare(sql).await.map_err(|error| failed(&error))?;
-        let rows = self.client.query(&statement, values).await;
-        if rows.is_err() {
-            // It may be the prepared statement itself that no longer fits, after a migration.
-            self.prepared.remove(&sql.text);
-        }
+        let mut under_way = self.load.start();
+        let asked = async {
+            let statement = match self.prepared.get(&sql.text) {
+                Some(statement) => statement,
+                None => {
+                    let statement = self.client.prepare_typed(&sql.text, &sql.parameters).await?;
+                    self.prepared.insert(&sql.text, statement.clone());
+                    under_way.sends_more();
+                    statement
+                }
+            };
+            let rows = self.client.query(&statement, values).await;
+            if rows.is_err() {
+                // It may be the prepared statement itself that no longer fits, after a migration.
+                self.prepared.remove(&sql.text);
+            }
+            rows
+        };
+        let rows = asked.await;
+        under_way.answered();
         rows.map_err(|error| failed(&error))
-    }
-
-    async fn prepare(&self, sql: &Sql) -> Result<Statement, tokio_postgres::Error> {
-        if let Some(statement) = self.prepared.get(&sql.text) {
-            return Ok(statement);
-        }
-        let statement = self.client.prepare_typed(&sql.text, &sql.parameters).await?;
-        self.prepared.insert(sql.text.clone(), statement.clone(), 1);
-        Ok(statement)
-    }
-}
-
-/// Counts a statement while it runs, also when its request is given up.
-struct UnderWay<'a>(&'a AtomicUsize);
-
-impl<'a> UnderWay<'a> {
-    fn start(count: &'a AtomicUsize) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(count)
-    }
-}
-
-impl Drop for UnderWay<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -205,12 +221,6 @@ fn failed(error: &tokio_postgres::Error) -> Error {
         None => Error::Unavailable(reason(error)),
     }
 }
-
-/// How often a connection is asked whether the server still answers.
-const LOOK_AGAIN: Duration = Duration::from_secs(5);
-
-/// How long it may take: longer than a statement may, since answers come in order.
-const PATIENCE: Duration = Duration::from_secs(8);
 
 /// Keeps one connection: makes it, offers it, and makes it again when it is lost. Ends when `stop` is cancelled.
 async fn keep(shared: Arc<Shared>, slot: usize, part: Part, stop: CancellationToken) {
@@ -242,7 +252,7 @@ async fn hold(shared: &Shared, slot: usize, part: &Part, backoff: &mut Backoff) 
         Ok(tls) => tls,
         Err(error) => return error.to_string(),
     };
-    let (client, driver) = match tokio::time::timeout(PATIENCE, shared.config.connect(tls)).await {
+    let (client, driver) = match timeout(shared.patience, shared.config.connect(tls)).await {
         Ok(Ok(connected)) => connected,
         Ok(Err(error)) => return reason(&error),
         Err(_) => return "it does not answer".to_owned(),
@@ -258,27 +268,52 @@ async fn hold(shared: &Shared, slot: usize, part: &Part, backoff: &mut Backoff) 
     if let Err(error) = checked {
         return format!("the views cannot be read ({}); has `read-service migrate` been run?", reason(&error));
     }
-    let connection = Arc::new(Connection { client, prepared: Recent::new(STATEMENTS), under_way: AtomicUsize::new(0) });
+    let connection = Arc::new(Connection { client, prepared: Prepared::new(), load: Load::default() });
     shared.set(slot, Ok(connection.clone()));
     part.ready();
     backoff.reset();
     tokio::select! {
         ended = &mut driver => why(ended),
-        () = hangs(&connection) => "it does not answer".to_owned(),
+        () = hangs(&connection, shared.patience) => "it does not answer".to_owned(),
     }
 }
 
-/// Returns when the server has left a question unanswered for [`PATIENCE`]: it is there, but hangs.
-async fn hangs(connection: &Connection) {
-    let mut looks = tokio::time::interval(LOOK_AGAIN);
+/// Returns when the server is there, but hangs. It is asked now and then, and whenever a statement is given up, since its answer
+/// is seen by nothing else.
+async fn hangs(connection: &Connection, patience: Duration) {
+    let load = &connection.load;
+    let mut looks = interval(patience / 2);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        looks.tick().await;
-        if tokio::time::timeout(PATIENCE, connection.client.batch_execute("")).await.is_err() {
+        tokio::select! {
+            _ = looks.tick() => {}
+            () = load.given_up() => {}
+        }
+        load.ask();
+        if !database::answers(&connection.client, patience, load.goes_on()).await {
             return;
         }
+        load.caught_up();
     }
 }
 
 fn why(ended: Result<(), tokio_postgres::Error>) -> String {
     ended.map_or_else(|error| reason(&error), |()| "the connection was closed".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_short_statements_stay_prepared_or_a_few_long_ones() {
+        let kept = |length: usize| {
+            let prepared = Prepared::new();
+            let text = |number: usize| format!("{number:length$}");
+            (0..1_000).for_each(|number| prepared.insert(&text(number), number));
+            (0..1_000).filter(|number| prepared.get(&text(*number)).is_some()).count()
+        };
+        assert!((200..=400).contains(&kept(100)));
+        assert!((20..=40).contains(&kept(50_000)));
+    }
 }

@@ -4,6 +4,7 @@
 
 mod connections;
 mod lag;
+mod load;
 mod migrate;
 mod retention;
 

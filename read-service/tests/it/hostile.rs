@@ -2,9 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use futures::future::join_all;
+use read_service::view::Options;
 use serde_json::{Value, json};
+use servers::eventually;
+use tokio::time::timeout;
 
-use crate::support::{Server, booking, code};
+use crate::support::{SOON, Server, account, booking, code};
 
 /// More than any refusal should take, on a busy machine too.
 const QUICK: Duration = Duration::from_secs(2);
@@ -256,7 +260,7 @@ async fn introspection_is_open() {
 /// Given a statement that never ends, when its limit has passed, then the client is told so, without the database's words.
 #[tokio::test]
 async fn a_query_that_takes_too_long_is_given_up() {
-    let options = read_service::view::Options { connections: 1, statement_timeout: Duration::from_millis(50) };
+    let options = Options { connections: 1, statement_timeout: Duration::from_millis(50), ..Options::default() };
     let server = Server::start_with("slow", Duration::from_secs(5), options).await;
     let mut owner = server.views.owner().await;
     let lock = owner.transaction().await.unwrap();
@@ -267,6 +271,57 @@ async fn a_query_that_takes_too_long_is_given_up() {
     assert!(!answer.to_string().contains("statement timeout"), "{answer}");
     lock.rollback().await.unwrap();
     server.data("{ bookings { nodes { bookingId } } }").await;
+}
+
+const SLOW: &str = "{ bookings { nodes { bookingId } } }";
+
+/// So many requests that are given up once their statements are under way.
+async fn give_up(server: &Server, count: u64) {
+    let before = server.statements().await;
+    let requests = join_all((0..count).map(|_| server.post(SLOW, json!({}))));
+    let sent = eventually("they are under way", SOON, async || server.statements().await == before + count);
+    tokio::select! {
+        _ = requests => panic!("they were answered"),
+        () = sent => {}
+    }
+}
+
+/// Given statements behind each other on one connection, each of which takes as long as it may, when all of them take longer than a
+/// server may be silent, then each is told its own end, and so is one behind those that were given up.
+#[tokio::test]
+async fn slow_queries_do_not_cost_the_others_their_connection() {
+    let options =
+        Options { connections: 1, statement_timeout: Duration::from_millis(300), patience: Duration::from_millis(500) };
+    let server = Server::start_with("slow ones", Duration::from_secs(5), options).await;
+    let mut owner = server.views.owner().await;
+    let lock = owner.transaction().await.unwrap();
+    lock.batch_execute("LOCK TABLE view.booking IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    for (_, answer) in join_all((0..6).map(|_| server.post(SLOW, json!({})))).await {
+        assert_eq!(code(&answer), "TIMEOUT", "{answer}");
+    }
+    give_up(&server, 6).await;
+    let (_, answer) = server.post(SLOW, json!({})).await;
+    assert_eq!(code(&answer), "TIMEOUT", "{answer}");
+    lock.rollback().await.unwrap();
+    server.data(SLOW).await;
+}
+
+/// Given a connection on which PostgreSQL still works for a client that has hung up, when another asks, then it is not put behind
+/// that.
+#[tokio::test]
+async fn what_was_given_up_keeps_nobody_waiting() {
+    let options = Options { connections: 2, statement_timeout: SOON * 3, patience: SOON * 3 };
+    let server = Server::start_with("given up", SOON, options).await;
+    server.views.fill(&[account("a1", 1, "Ada")]).await;
+    let mut owner = server.views.owner().await;
+    let lock = owner.transaction().await.unwrap();
+    lock.batch_execute("LOCK TABLE view.booking IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    give_up(&server, 1).await;
+    for _ in 0..10 {
+        let quick = server.data(r#"{ account(id: "a1") { name } }"#);
+        assert_eq!(timeout(SOON, quick).await.expect("it waits for nothing"), json!({"account": {"name": "Ada"}}));
+    }
+    lock.rollback().await.unwrap();
 }
 
 #[tokio::test]
@@ -287,12 +342,11 @@ async fn lost_connections_come_back() {
     let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
         WHERE datname = current_database() AND application_name = 'read-service serve'";
     assert!(owner.execute(cut, &[]).await.unwrap() > 0);
-    servers::eventually("an answer", crate::support::SOON, async || {
+    eventually("an answer", SOON, async || {
         let (_, answer) = server.post("{ bookings { nodes { bookingId } } }", json!({})).await;
         assert!(answer["errors"].is_null() || code(&answer) == "UNAVAILABLE", "{answer}");
         answer["errors"].is_null()
     })
     .await;
-    servers::eventually("ready", crate::support::SOON, async || server.get("/readyz").await.status().is_success())
-        .await;
+    eventually("ready", SOON, async || server.get("/readyz").await.status().is_success()).await;
 }

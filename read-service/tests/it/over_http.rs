@@ -66,7 +66,7 @@ async fn the_status_is_by_the_media_types_rule() {
 #[tokio::test]
 async fn what_is_no_graphql_request_is_a_client_error_by_either_media_type() {
     let server = Server::start("malformed").await;
-    let bodies: [&[u8]; 15] = [
+    let bodies: [&[u8]; 18] = [
         b"",
         b"{",
         b"nonsense",
@@ -80,6 +80,9 @@ async fn what_is_no_graphql_request_is_a_client_error_by_either_media_type() {
         br#"{"query":"{ __typename }","variables":"{}"}"#,
         br#"{"query":"{ __typename }","operationName":1}"#,
         br#"{"query":"{ __typename }","extensions":1}"#,
+        br#"{"query":"{ __typename }","extensions":[]}"#,
+        br#"{"query":"{ __typename }","extensions":{"persistedQuery":[]}}"#,
+        br#"{"extensions":{"persistedQuery":[1,"ecf4edb46db40b5132295c0291d62fb65d6759a9eedfa4d5d612dd5ec54a6b38"]}}"#,
         b"{\"query\":\"{ __typename }\xff\"}",
         b"\xff\xfe{\0}\0",
     ];
@@ -127,6 +130,21 @@ async fn only_json_in_utf_8_is_taken() {
 }
 
 #[tokio::test]
+async fn a_body_that_is_encoded_is_not_taken() {
+    let server = Server::start("content encoding").await;
+    let post = async |encoding: &str| {
+        let request = server.http.post(server.url("/graphql")).header("content-type", "application/json");
+        request.header("content-encoding", encoding).body(r#"{"query":"{ __typename }"}"#).send().await.unwrap()
+    };
+    for encoding in ["gzip", "br", "identity, gzip", "nonsense"] {
+        let refused = post(encoding).await;
+        assert_eq!(refused.status(), 415, "{encoding}");
+        assert_eq!(refused.headers()[header::ACCEPT_ENCODING], "identity");
+    }
+    assert_eq!(post("Identity").await.status(), 200);
+}
+
+#[tokio::test]
 async fn a_body_that_is_too_large_is_refused() {
     let server = Server::start("large body").await;
     let fits = format!(r#"{{"query":"{{ __typename }}","variables":{{"a":"{}"}}}}"#, "x".repeat(1_000_000));
@@ -154,6 +172,7 @@ async fn a_query_may_come_by_get() {
         "/graphql?query=",
         "/graphql?query=%7B__typename%7D&variables=nonsense",
         "/graphql?query=%7B__typename%7D&variables=[]",
+        "/graphql?query=%7B__typename%7D&extensions=[]",
         "/graphql?query=%7B__typename%7D&query=%7B__typename%7D",
         "/graphql?query=%ff",
         "/graphql?query=%7B__typename%7",

@@ -5,20 +5,22 @@ use std::time::Duration;
 use chrono::Utc;
 use futures::future::join_all;
 use read_service::{
+    Serving,
     graphql::{PERSONAL, READ},
     live,
     projection::Journal,
 };
 use serde_json::{Value, json};
-use servers::IssuerKey;
-use tokio::net::TcpSocket;
+use servers::{IssuerKey, eventually};
+use telemetry::http::Limits;
+use tokio::{io::AsyncWriteExt, net::TcpSocket, time::timeout};
 use tokio_tungstenite::tungstenite::{client::IntoClientRequest, http::HeaderValue};
 
 use crate::{
     access::{guarded, token},
     kafka::publish,
-    subscriptions::{Client, FOLLOW, change, event, version},
-    support::{SOON, Server, Views, booking},
+    subscriptions::{Client, FOLLOW, change, event, large, version},
+    support::{SOON, Server, Views, booking, usual},
     witness::{Hotel, Instance},
 };
 
@@ -142,7 +144,7 @@ async fn when_the_token_expires_subscriptions_end_with_the_reason() {
 }
 
 /// So many events about one booking, from this version on.
-fn history(from: i64, count: i64) -> Vec<inbox::Delivery> {
+pub(crate) fn history(from: i64, count: i64) -> Vec<inbox::Delivery> {
     let event = |version: i64| {
         let mut event = booking("7", version, "2026-03-01", &json!({}));
         event.envelope.id = format!("01999999-0000-7000-8000-{version:012}").parse().unwrap();
@@ -196,7 +198,12 @@ async fn hundreds_on_two_instances_miss_nothing() {
 
 /// The journal of a booking, in messages of 16 kB.
 fn wide() -> String {
-    let fields: Vec<_> = (0..250).map(|number| format!("a{number:055}: version")).collect();
+    wide_by("a")
+}
+
+/// The same, by other names.
+fn wide_by(name: &str) -> String {
+    let fields: Vec<_> = (0..250).map(|number| format!("{name}{number:055}: version")).collect();
     format!(r#"subscription {{ journal(subject: "7") {{ version {} }} }}"#, fields.join(" "))
 }
 
@@ -224,6 +231,101 @@ async fn who_takes_nothing_costs_no_memory() {
     assert_eq!(slow[0].next("a").await["journal"]["version"], 1, "they do follow it");
     let grown = serves.resident().saturating_sub(before);
     assert!(grown < MOST, "{grown} bytes more for {SLOW} who are slow");
+}
+
+/// Given little memory for what is followed, when many follow different things, then as many are told theirs as it is enough for and
+/// the others that it is not; a feed that grows beyond it ends; and once they have left it is there for others.
+#[tokio::test(flavor = "multi_thread")]
+async fn all_that_is_followed_shares_one_memory() {
+    const MEMORY: usize = 4 * 1024 * 1024;
+    const KEPT: &str = "subscription_feeds_kept_bytes";
+    let options = live::Options { memory: MEMORY, ..live::Options::default() };
+    let server = Server::start_for(Views::create("memory").await, options).await;
+    let journal = Journal::new(Duration::from_secs(24 * 60 * 60));
+    server.views.apply(&journal, &history(1, 50)).await;
+    let mut told = Vec::new();
+    let is_out_of_memory = |message: &Value| {
+        let error = &message["payload"][0];
+        let text = error["message"].as_str().unwrap_or_default();
+        message["type"] == "error" && error["extensions"]["code"] == "UNAVAILABLE" && text.contains("memory")
+    };
+    // 0.8 MB each.
+    for number in 0..20 {
+        let mut client = Client::connect(&server).await;
+        client.subscribe("a", &wide_by(&format!("a{number}_"))).await;
+        let message = client.hear().await;
+        if message["type"] == "next" {
+            for version in 2..=50 {
+                assert_eq!(client.next("a").await["journal"]["version"], version);
+            }
+            told.push(client);
+        } else {
+            assert!(is_out_of_memory(&message), "{message}");
+        }
+    }
+    assert!((3..=5).contains(&told.len()), "{}", told.len());
+    assert!((1..=MEMORY as u64).contains(&server.metric(KEPT).await));
+
+    // More than there is for any of them.
+    server.views.apply(&journal, &history(51, 250)).await;
+    for client in &mut told {
+        let mut message = client.hear().await;
+        while message["type"] == "next" {
+            message = client.hear().await;
+        }
+        assert!(is_out_of_memory(&message), "{message}");
+    }
+    drop(told);
+    eventually("it is given back", SOON, async || server.metric(KEPT).await == 0).await;
+    let mut client = Client::connect(&server).await;
+    client.subscribe("a", FOLLOW).await;
+    assert_eq!(client.next("a").await, json!({"booking": null}));
+}
+
+/// Given a client of a stream of events that takes nothing, when more is told than fits on the way to it, then it is left, and its
+/// place is another's.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_takes_nothing_of_a_stream_of_events_is_left() {
+    let subscribers = live::Options { connections: 1, ..live::Options::default() };
+    let http = Limits { stall: Duration::from_millis(500), ..Limits::default() };
+    let server = Server::start_on(Views::create("stalled").await, Serving { subscribers, http, ..usual() }).await;
+    change(&server.views, 1).await;
+    let small = TcpSocket::new_v4().unwrap();
+    small.set_recv_buffer_size(4096).unwrap();
+    let mut stalled = small.connect(server.address).await.unwrap();
+    let body = json!({"query": large()}).to_string();
+    let head = "POST /graphql HTTP/1.1\r\nhost: x\r\naccept: text/event-stream\r\ncontent-type: application/json\r\n";
+    let request = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
+    stalled.write_all(request.as_bytes()).await.unwrap();
+    eventually("it has the place", SOON, async || server.metric("subscribers").await == 1).await;
+    assert_eq!(stream(&server, FOLLOW, None).await.status(), 503);
+    let mut number = 1;
+    eventually("it is left", SOON, async || {
+        number += 1;
+        change(&server.views, number).await;
+        server.metric("subscribers").await == 0
+    })
+    .await;
+    assert_eq!(stream(&server, FOLLOW, None).await.status(), 200);
+}
+
+/// Given more streams of events than the listener takes connections, when another asks something, then it is answered.
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_of_events_keep_nobody_else_waiting() {
+    let http = Limits { connections: 2, ..Limits::default() };
+    let server = Server::start_on(Views::create("many streams").await, Serving { http, ..usual() }).await;
+    let mut streams = Vec::new();
+    for _ in 0..10 {
+        let mut response = timeout(SOON, stream(&server, FOLLOW, None)).await.expect("it is answered");
+        assert_eq!(event(&mut response, &mut String::new()).await.0, "next");
+        streams.push(response);
+    }
+    assert_eq!(timeout(SOON, server.get("/healthz")).await.expect("it is answered").status(), 200);
+    server.data("{ __typename }").await;
+    change(&server.views, 1).await;
+    for response in &mut streams {
+        assert!(event(response, &mut String::new()).await.1.contains(r#""version":1"#));
+    }
 }
 
 /// Given a subscriber who takes nothing for a while, when more is told meanwhile than is kept, then it gets what was on its way,

@@ -4,10 +4,11 @@ use std::{net::SocketAddr, time::Duration};
 
 use contracts::payments;
 use futures::{SinkExt, StreamExt};
-use read_service::{live, projection::Journal};
+use read_service::{live, projection::Journal, view::Options};
 use serde_json::{Value, json};
 use servers::eventually;
 use tokio::{
+    io::AsyncWriteExt,
     net::{TcpSocket, TcpStream},
     time::timeout,
 };
@@ -16,7 +17,10 @@ use tokio_tungstenite::{
     tungstenite::{Message, client::IntoClientRequest, http::HeaderValue},
 };
 
-use crate::support::{SOON, Server, Views, booking, cancelled, payment, room_type, tombstone};
+use crate::{
+    subscribers::history,
+    support::{SOON, Server, Views, booking, cancelled, payment, room_type, tombstone},
+};
 
 /// A client of the protocol graphql-transport-ws.
 pub(crate) struct Client {
@@ -82,14 +86,25 @@ impl Client {
     }
 
     /// Nothing comes before an answer to this.
-    async fn nothing(&mut self) {
+    pub(crate) async fn nothing(&mut self) {
         self.say(json!({"type": "ping"})).await;
         assert_eq!(self.hear().await, json!({"type": "pong"}));
     }
 
     /// The code with which the server closes.
-    async fn closed(&mut self) -> u16 {
+    pub(crate) async fn closed(&mut self) -> u16 {
         self.sent_away().await.0
+    }
+
+    /// The same, whatever it says before.
+    pub(crate) async fn end(&mut self) -> (u16, String) {
+        loop {
+            match self.receive().await {
+                Message::Text(_) => {}
+                Message::Close(Some(frame)) => return (frame.code.into(), frame.reason.to_string()),
+                other => panic!("{other:?}"),
+            }
+        }
     }
 
     /// The code and the reason with which the server closes.
@@ -234,6 +249,67 @@ async fn of_the_journal_each_event_is_told_once() {
     }
 }
 
+/// Given a change that was not heard of yet, when somebody subscribes to what another follows, then it is told what a query tells.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_subscribes_is_told_what_is_there_now() {
+    let server = Server::start("live now").await;
+    change(&server.views, 1).await;
+    let mut first = Client::connect(&server).await;
+    first.subscribe("a", FOLLOW).await;
+    assert_eq!(first.next("a").await, version(1));
+    server.views.owner().await.batch_execute("UPDATE view.booking SET version = 2 WHERE id = '7'").await.unwrap();
+    let mut second = Client::connect(&server).await;
+    second.subscribe("a", FOLLOW).await;
+    assert_eq!(second.next("a").await, version(2));
+    assert_eq!(first.next("a").await, version(2));
+}
+
+/// Given the last who follows something, when it leaves at the moment in which another comes, then that one is told each event once.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_as_the_last_one_leaves_is_told_each_event_once() {
+    const ROUNDS: i64 = 60;
+    let server = Server::start("live last").await;
+    let journal = Journal::new(Duration::from_secs(24 * 60 * 60));
+    let follow = r#"subscription { journal(subject: "7") { version } }"#;
+    let (mut leaves, mut comes) = (Client::connect(&server).await, Client::connect(&server).await);
+    server.views.apply(&journal, &history(1, 1)).await;
+    leaves.subscribe("a", follow).await;
+    assert_eq!(leaves.next("a").await, json!({"journal": {"version": 1}}));
+    for round in 2..ROUNDS {
+        // While it reads this the service does nothing else, so that it hears of both at once.
+        let long = format!("{{ {} }}", format!("a{round}: __typename ").repeat(1_500));
+        let busy = server.post(&long, json!({}));
+        let both = async {
+            leaves.say(json!({"id": "a", "type": "complete"})).await;
+            comes.subscribe("a", follow).await;
+        };
+        tokio::join!(busy, both);
+        for version in 1..round {
+            assert_eq!(comes.next("a").await, json!({"journal": {"version": version}}));
+        }
+        server.views.apply(&journal, &history(round, 1)).await;
+        assert_eq!(comes.next("a").await, json!({"journal": {"version": round}}));
+        leaves.nothing().await;
+        std::mem::swap(&mut leaves, &mut comes);
+    }
+}
+
+/// Given a journal that was empty, when more is written to it at once than is looked at, then it is said that some are left out.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_event_is_left_out_in_silence() {
+    let options = Options { connections: 1, ..Options::default() };
+    let server = Server::start_with("live at once", SOON, options).await;
+    let mut client = Client::connect(&server).await;
+    client.subscribe("a", r#"subscription { journal(subject: "7") { version } }"#).await;
+    eventually("it is looked at", SOON, async || server.statements().await == 1).await;
+    // On the one connection, so behind the look.
+    server.data("{ bookings { nodes { bookingId } } }").await;
+    server.views.apply(&Journal::new(Duration::from_secs(24 * 60 * 60)), &history(1, 600)).await;
+    let end = client.hear().await;
+    assert_eq!((&end["id"], &end["type"]), (&json!("a"), &json!("error")), "{end}");
+    assert!(end["payload"][0]["message"].as_str().unwrap().contains("subscribe again"), "{end}");
+}
+
 /// Given a connection for changes that is cut, when something changes meanwhile, then it is told once the connection is back.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_missed_while_changes_are_not_heard() {
@@ -271,6 +347,10 @@ async fn who_does_not_keep_to_the_protocol_is_sent_away_with_its_code() {
         (json!({"type": "subscribe", "id": "a"}), 4400),
         (json!({"type": "subscribe", "id": "", "payload": {"query": FOLLOW}}), 4400),
         (json!([]), 4400),
+        (json!(["ping"]), 4400),
+        (json!({"type": "connection_init", "payload": []}), 4400),
+        (json!({"type": "subscribe", "id": "a", "payload": [FOLLOW]}), 4400),
+        (json!({"type": "subscribe", "id": "a", "payload": {"query": FOLLOW, "extensions": []}}), 4400),
     ] {
         let mut client = Client::connect(&server).await;
         client.say(said.clone()).await;
@@ -285,7 +365,34 @@ async fn who_does_not_keep_to_the_protocol_is_sent_away_with_its_code() {
     for number in 0..=100 {
         greedy.subscribe(&number.to_string(), FOLLOW).await;
     }
-    while let Message::Text(_) = greedy.receive().await {}
+    assert_eq!(greedy.end().await, (4429, "Too many operations: at most 100 at once".to_owned()));
+}
+
+/// A frame that ends a message, masked with nothing, as clients have to.
+fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(payload.len()).unwrap();
+    [&[0x80 | opcode, 0x80 | length, 0, 0, 0, 0], payload].concat()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_text_is_refused_with_the_code_of_its_kind() {
+    const TEXT: u8 = 1;
+    let server = Server::start("live frames").await;
+    let mut malformed = Client::connect(&server).await;
+    malformed.socket.get_mut().write_all(&frame(TEXT, b"{\"type\": \"ping\xff\"}")).await.unwrap();
+    assert_eq!(malformed.closed().await, 1007);
+    let mut binary = Client::connect(&server).await;
+    binary.socket.send(Message::Binary(br#"{"type": "ping"}"#.as_slice().into())).await.unwrap();
+    assert_eq!(binary.closed().await, 4400);
+    let mut fits = Client::connect(&server).await;
+    fits.say(json!({"type": "ping", "payload": "x".repeat(200 * 1024)})).await;
+    assert_eq!(fits.hear().await, json!({"type": "pong"}));
+    let mut large = Client::connect(&server).await;
+    large.say(json!({"type": "ping", "payload": "x".repeat(256 * 1024)})).await;
+    assert_eq!(large.closed().await, 1009);
+    let mut reserved = Client::connect(&server).await;
+    reserved.socket.get_mut().write_all(&frame(7, b"")).await.unwrap();
+    assert_eq!(reserved.closed().await, 1002);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -314,32 +421,41 @@ async fn what_cannot_be_followed_is_refused_and_the_connection_stays() {
     assert_eq!((status, crate::support::code(&answer)), (400, "BAD_REQUEST"));
 }
 
-/// Given a client that takes nothing, when more is told than fits on the way to it, then it is left, and others are told all the
-/// while.
+/// The booking, in messages of 60 kB.
+pub(crate) fn large() -> String {
+    let fields: Vec<_> = (0..1_200).map(|number| format!("a{number:039}: version")).collect();
+    format!("subscription {{ booking(id: \"7\") {{ {} }} }}", fields.join(" "))
+}
+
+/// Given a client that takes nothing, when more is told than fits on the way to it, then it is left, others are told all the while,
+/// and it learns why when it goes on.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_too_slow_is_left() {
-    let options = live::Options { send_timeout: Duration::from_millis(500), ..live::Options::default() };
+    let options = live::Options { send_timeout: Duration::from_secs(2), ..live::Options::default() };
     let server = Server::start_for(Views::create("live slow").await, options).await;
     let small = TcpSocket::new_v4().unwrap();
     small.set_recv_buffer_size(4096).unwrap();
     let mut slow = Client::open_on(small, server.address, Some("graphql-transport-ws")).await;
     slow.initialise().await;
-    let fields: Vec<_> = (0..1_500).map(|number| format!("a{number}: version")).collect();
-    let large = format!("subscription {{ booking(id: \"7\") {{ {} }} }}", fields.join(" "));
     for number in 0..20 {
-        slow.subscribe(&number.to_string(), &large).await;
+        slow.subscribe(&number.to_string(), &large()).await;
     }
     let mut quick = Client::connect(&server).await;
     quick.subscribe("a", FOLLOW).await;
     quick.next("a").await;
-    for number in 1..=100 {
+    eventually("both are followed", SOON, async || server.metric("subscription_feeds").await == 2).await;
+    let mut number = 0;
+    eventually("what it follows is followed no more", SOON, async || {
+        number += 1;
         change(&server.views, number).await;
         assert_eq!(quick.next("a").await, version(number));
-    }
-    let gone = async { while let Some(Ok(Message::Text(_) | Message::Ping(_))) = slow.socket.next().await {} };
-    timeout(SOON, gone).await.expect("it is left");
-    change(&server.views, 101).await;
-    assert_eq!(quick.next("a").await, version(101));
+        server.metric("subscription_feeds").await == 1
+    })
+    .await;
+    assert_eq!(slow.end().await, (1013, "Too slow: what was told has not been received".to_owned()));
+    eventually("its place is free", SOON, async || server.metric("subscribers").await == 1).await;
+    change(&server.views, number + 1).await;
+    assert_eq!(quick.next("a").await, version(number + 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -398,4 +514,19 @@ async fn a_stream_of_events_tells_the_same() {
     server.stop.cancel();
     assert_eq!(event(&mut stream, &mut text).await.0, "next");
     assert_eq!(event(&mut stream, &mut text).await.0, "complete");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn subscriptions_are_counted_by_what_came_of_them() {
+    let server = Server::start("live counted").await;
+    let mut client = Client::connect(&server).await;
+    for (id, query) in [("a", FOLLOW), ("b", FOLLOW), ("c", "subscription { nothing }"), ("d", "subscription {")] {
+        client.subscribe(id, query).await;
+        client.hear().await;
+    }
+    let metrics = server.get("/metrics").await.text().await.unwrap();
+    for (code, count) in [("OK", 2), ("GRAPHQL_VALIDATION_FAILED", 1), ("GRAPHQL_PARSE_FAILED", 1)] {
+        let line = format!("graphql_subscriptions_total{{code=\"{code}\"}} {count}\n");
+        assert!(metrics.contains(&line), "{line}{metrics}");
+    }
 }

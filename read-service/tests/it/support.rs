@@ -104,7 +104,7 @@ pub(crate) struct Server {
 }
 
 /// As the flags have it, but for the patience.
-fn usual() -> Serving {
+pub(crate) fn usual() -> Serving {
     Serving { read_after_timeout: SOON, ..Serving::default() }
 }
 
@@ -128,7 +128,7 @@ impl Server {
         Self::start_on(views, Serving { subscribers, ..usual() }).await
     }
 
-    async fn start_on(views: Views, serving: Serving) -> Self {
+    pub(crate) async fn start_on(views: Views, serving: Serving) -> Self {
         let stop = CancellationToken::new();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

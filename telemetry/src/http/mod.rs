@@ -1,6 +1,7 @@
 //! An HTTP server that traces each request, bounds what a client can hold, and drains at shutdown.
 
 mod server;
+mod stall;
 
 use axum::{
     extract::{MatchedPath, Request},
@@ -12,7 +13,7 @@ use contracts::envelope::{TraceContext, names};
 use tracing::{Instrument, Span, field::Empty};
 
 use crate::trace;
-pub use server::{serve, serve_with};
+pub use server::{Lasting, Limits, serve, serve_with, serve_within};
 
 /// Middleware: a span for each request, as [`traced`] has it.
 pub async fn trace(request: Request, next: Next) -> Response {

@@ -1,10 +1,23 @@
-//! Connections: taken, bounded in number and in the time that a header may take, and drained at the end. One that is upgraded
-//! to another protocol is its handler's from then on: neither counted nor drained here.
+//! Connections: taken, bounded in number and in the time that a header may take or an answer stand still, and drained at the end.
+//! One that is upgraded to another protocol is its handler's from then on: neither counted nor drained here.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{
+    pin::pin,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::{Router, body::Body, serve::Listener};
-use hyper::{Request, Response, body::Incoming, server::conn::http1, service::Service};
+use hyper::{
+    Request, Response,
+    body::Incoming,
+    header::{CONNECTION, HeaderValue},
+    server::conn::http1,
+    service::{Service, service_fn},
+};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
@@ -12,23 +25,37 @@ use hyper_util::{
 use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use super::stall::Watched;
 use crate::shutdown;
 
 /// What clients may take of a server.
 #[derive(Clone, Copy, Debug)]
-struct Limits {
+pub struct Limits {
     /// How long until a request's whole header is there, from the connection's start or the last answer on: a connection that
     /// is kept and not used ends then, too.
-    header: Duration,
-    /// Connections open at once. Those beyond wait in the listener's queue until one of these has ended.
-    connections: usize,
+    pub header: Duration,
+    /// How long a client may take nothing of an answer that is on its way.
+    pub stall: Duration,
+    /// Connections open at once, but for those of [`Lasting`] responses. Those beyond wait in the listener's queue until one
+    /// of these has ended.
+    pub connections: usize,
 }
 
-const LIMITS: Limits = Limits { header: Duration::from_secs(10), connections: 1024 };
+impl Default for Limits {
+    fn default() -> Self {
+        Self { header: Duration::from_secs(10), stall: Duration::from_secs(10), connections: 1024 }
+    }
+}
+
+/// Marks a response, as one of its extensions, that goes on for long and of which there is a limit elsewhere: its connection leaves
+/// its place to another, and ends with it.
+#[derive(Clone, Copy, Debug)]
+pub struct Lasting;
 
 /// Serves until the token is cancelled, then lets running requests end, for at most [`shutdown::GRACE`].
 ///
-/// A client that sends no whole header within 10 s is dropped. At most 1,024 connections are open at once; more wait.
+/// A client that sends no whole header within 10 s, or takes nothing of its answer for as long, is dropped. At most 1,024
+/// connections are open at once; more wait.
 ///
 /// # Errors
 /// When the listener fails.
@@ -48,13 +75,32 @@ where
         + Send
         + 'static,
 {
+    serve_within(Limits::default(), listener, service, shutdown).await
+}
+
+/// As [`serve_with`], within other limits.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve_within<S>(
+    limits: Limits,
+    listener: TcpListener,
+    service: S,
+    shutdown: CancellationToken,
+) -> std::io::Result<()>
+where
+    S: Service<Request<Incoming>, Response = Response<Body>, Error: std::error::Error + Send + Sync, Future: Send>
+        + Clone
+        + Send
+        + 'static,
+{
     listener.local_addr()?;
-    let server = serve_within(LIMITS, listener, service, shutdown.clone());
+    let server = run(limits, listener, service, shutdown.clone());
     shutdown::within_grace(server, &shutdown, shutdown::GRACE).await;
     Ok(())
 }
 
-async fn serve_within<S>(limits: Limits, mut listener: TcpListener, service: S, shutdown: CancellationToken)
+async fn run<S>(limits: Limits, mut listener: TcpListener, service: S, shutdown: CancellationToken)
 where
     S: Service<Request<Incoming>, Response = Response<Body>, Error: std::error::Error + Send + Sync, Future: Send>
         + Clone
@@ -77,7 +123,23 @@ where
             Some(_) = connections.join_next() => continue,
             next = next => next,
         };
-        let connection = builder.serve_connection(TokioIo::new(stream), service.clone()).with_upgrades();
+        let is_released = Arc::new(AtomicBool::new(false));
+        let stream = TokioIo::new(Watched::new(stream, limits.stall, Arc::clone(&is_released)));
+        let place = Arc::new(Mutex::new(Some(place)));
+        let (service, lasting) = (service.clone(), Arc::clone(&place));
+        let answers = service_fn(move |request| {
+            let (answered, lasting) = (service.call(request), Arc::clone(&lasting));
+            async move {
+                let mut response = answered.await?;
+                if response.extensions().get::<Lasting>().is_some() {
+                    drop(lasting.lock().unwrap_or_else(PoisonError::into_inner).take());
+                    // Another request would be without a place.
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok::<_, S::Error>(response)
+            }
+        });
+        let connection = builder.serve_connection(stream, answers).with_upgrades();
         let shutdown = shutdown.clone();
         connections.spawn(async move {
             let mut connection = pin!(connection);
@@ -91,6 +153,7 @@ where
             if let Err(error) = ended {
                 tracing::debug!(%error, "a connection broke");
             }
+            is_released.store(true, Ordering::Relaxed);
             drop(place);
         });
     }
@@ -102,7 +165,8 @@ where
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use axum::routing::get;
+    use axum::{BoxError, Extension, routing::get};
+    use futures::stream;
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::TcpStream,
@@ -114,6 +178,7 @@ mod tests {
     use super::*;
 
     const LONG: Duration = Duration::from_secs(30);
+    const PATIENT: Limits = Limits { header: LONG, stall: LONG, connections: 8 };
 
     struct Server {
         address: std::net::SocketAddr,
@@ -124,7 +189,7 @@ mod tests {
     async fn start(limits: Limits, router: Router) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, shutdown) = (listener.local_addr().unwrap(), CancellationToken::new());
-        let task = tokio::spawn(serve_within(limits, listener, TowerToHyperService::new(router), shutdown.clone()));
+        let task = tokio::spawn(run(limits, listener, TowerToHyperService::new(router), shutdown.clone()));
         Server { address, shutdown, task }
     }
 
@@ -148,7 +213,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_sends_no_whole_header_in_time_is_dropped_and_others_are_answered() {
-        let limits = Limits { header: Duration::from_millis(50), connections: 1 };
+        let limits = Limits { header: Duration::from_millis(50), connections: 1, ..PATIENT };
         let server = start(limits, Router::new().route("/", get(|| async { "well" }))).await;
         for begun in ["", "GET / HT", "GET / HTTP/1.1\r\nhost: a\r\n", "GET / HTTP/1.1\r\nhost: a\r\n\r\nGET"] {
             let slow = server.send(begun).await;
@@ -161,7 +226,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_request_may_take_longer_than_its_header() {
-        let limits = Limits { header: Duration::from_millis(20), connections: 2 };
+        let limits = Limits { header: Duration::from_millis(20), connections: 2, ..PATIENT };
         let (begun, release) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let (arrived, go) = (Arc::clone(&begun), Arc::clone(&release));
         let handler = move || async move {
@@ -180,7 +245,7 @@ mod tests {
 
     #[tokio::test]
     async fn connections_beyond_the_limit_wait_for_their_turn() {
-        let limits = Limits { header: LONG, connections: 2 };
+        let limits = Limits { connections: 2, ..PATIENT };
         let (running, most, both) =
             (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)), Arc::new(Barrier::new(2)));
         let seen = Arc::clone(&most);
@@ -201,9 +266,52 @@ mod tests {
         assert_eq!(seen.load(Ordering::SeqCst), 2);
     }
 
+    /// An answer without an end, and what is dropped with it.
+    fn endless(dropped: Arc<Notify>) -> Body {
+        struct Told(Arc<Notify>);
+        impl Drop for Told {
+            fn drop(&mut self) {
+                self.0.notify_one();
+            }
+        }
+        let told = Told(dropped);
+        Body::from_stream(stream::repeat_with(move || {
+            let _ = &told;
+            Ok::<_, std::convert::Infallible>(vec![b'x'; 64 * 1024])
+        }))
+    }
+
+    #[tokio::test]
+    async fn who_takes_nothing_of_an_answer_is_left() {
+        let limits = Limits { stall: Duration::from_millis(50), ..PATIENT };
+        let dropped = Arc::new(Notify::new());
+        let answered = Arc::clone(&dropped);
+        let server = start(limits, Router::new().route("/", get(|| async { endless(answered) }))).await;
+        let _stalled = server.send(REQUEST).await;
+        timeout(LONG, dropped.notified()).await.expect("its answer is dropped");
+    }
+
+    #[tokio::test]
+    async fn a_lasting_answer_leaves_its_place_to_others_and_ends_its_connection() {
+        let limits = Limits { connections: 1, ..PATIENT };
+        let lasting =
+            || async { (Extension(Lasting), Body::from_stream(stream::pending::<Result<Vec<u8>, BoxError>>())) };
+        let brief = || async { (Extension(Lasting), "brief") };
+        let router = Router::new().route("/lasting", get(lasting)).route("/brief", get(brief));
+        let server = start(limits, router.route("/", get(|| async { "well" }))).await;
+        let mut lasting = Vec::new();
+        for _ in 0..5 {
+            lasting.push(server.send("GET /lasting HTTP/1.1\r\nhost: a\r\n\r\n").await);
+            // It has begun, and goes on.
+            timeout(LONG, lasting.last_mut().unwrap().read_exact(&mut [0; 15])).await.unwrap().unwrap();
+            assert!(rest(server.send(REQUEST).await).await.ends_with("well"));
+        }
+        let twice = "GET /brief HTTP/1.1\r\nhost: a\r\n\r\n".repeat(2);
+        assert_eq!(rest(server.send(&twice).await).await.matches("200 OK").count(), 1);
+    }
+
     #[tokio::test]
     async fn at_the_end_running_requests_are_answered_and_idle_connections_closed() {
-        let limits = Limits { header: LONG, connections: 8 };
         let (begun, release) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let (arrived, go) = (Arc::clone(&begun), Arc::clone(&release));
         let handler = move || async move {
@@ -211,7 +319,7 @@ mod tests {
             go.notified().await;
             "done"
         };
-        let server = start(limits, Router::new().route("/", get(handler))).await;
+        let server = start(PATIENT, Router::new().route("/", get(handler))).await;
         let idle = server.send("").await;
         let running = server.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
         begun.notified().await;
