@@ -112,9 +112,8 @@ impl Handler for Spill {
         Ok(Some(Placed { row, partition: delivery.partition, offset: delivery.offset }))
     }
 
-    /// A commit that is lost takes its offsets with it, and is read again.
     async fn apply(&self, transaction: &Transaction<'_>, events: &[Placed]) -> Result<(), Unapplied> {
-        transaction.batch_execute("SET LOCAL synchronous_commit = off").await?;
+        self.of.hold(transaction).await?;
         self.filling.add(events).await
     }
 }
