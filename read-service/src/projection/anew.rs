@@ -7,21 +7,18 @@
 use contracts::Topic;
 use deadpool_postgres::Transaction;
 use inbox::{Delivery, Handler, Parking, Unapplied, Undecodable};
-use serde::de::DeserializeOwned;
 use telemetry::database::reason;
 
 use super::{
-    ACCOUNT, BOOKING, GUEST, PAYMENT, Projection, RATE_PLAN, ROOM_TYPE, SITE, SITE_BOOKING, TASK,
     cells::Row,
+    projection,
+    projector::Project,
     statement::{Given, Statement, in_order},
 };
 use crate::{live::Kind, view::View};
 
 /// The generation that a rebuild fills. The one that serves is always the first: a swap makes this one that.
 pub const GENERATION: i32 = 2;
-
-/// What a message becomes, whatever the type of its document.
-type Read = Box<dyn Fn(&Delivery) -> Result<Row, Undecodable> + Send + Sync>;
 
 /// Fills the table of a rebuild.
 pub struct Anew {
@@ -32,39 +29,17 @@ pub struct Anew {
     pub(crate) columns: Vec<Given>,
     /// By what the view's changes are followed.
     pub(crate) followed_by: Vec<Kind>,
-    read: Read,
+    of: &'static dyn Project,
     upsert: Statement,
 }
 
 impl Anew {
     /// Fills this view's, which has this object id.
-    pub fn of(view: View, table: u32) -> Self {
-        match view {
-            View::Account => Self::by(&ACCOUNT, table),
-            View::Guest => Self::by(&GUEST, table),
-            View::RoomType => Self::by(&ROOM_TYPE, table),
-            View::RatePlan => Self::by(&RATE_PLAN, table),
-            View::Booking => Self::by(&BOOKING, table),
-            View::Payment => Self::by(&PAYMENT, table),
-            View::Task => Self::by(&TASK, table),
-            View::Site => Self::by(&SITE, table),
-            View::SiteBooking => Self::by(&SITE_BOOKING, table),
-        }
-    }
-
-    fn by<D: DeserializeOwned>(of: &'static Projection<D>, oid: u32) -> Self {
+    pub fn of(view: View, oid: u32) -> Self {
+        let of = projection(view);
         let columns = of.columns();
-        Self {
-            view: of.view,
-            table: oid,
-            followed_by: of.followed_by.iter().map(|(kind, _)| *kind).collect(),
-            read: Box::new(|delivery| {
-                let (document, version) = of.read(delivery)?;
-                of.row(delivery, version, document.as_ref())
-            }),
-            upsert: Statement::upsert(&format!("view.{}", table(of.view)), &columns),
-            columns,
-        }
+        let upsert = Statement::upsert(&format!("view.{}", table(view)), &columns);
+        Self { view, table: oid, followed_by: of.followed_by(), of, upsert, columns }
     }
 
     /// Begins a transaction of who fills the table: it stays until that ends, if it is still the same one.
@@ -95,7 +70,7 @@ impl Anew {
     /// # Errors
     /// When it can never be read.
     pub fn read(&self, delivery: &Delivery) -> Result<Row, Undecodable> {
-        (self.read)(delivery)
+        self.of.row(delivery)
     }
 }
 
