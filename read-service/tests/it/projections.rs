@@ -299,6 +299,22 @@ fn bookings_of_sites_are_the_same_however_their_events_arrive() {
     any_arrival_gives_the_same_rows(View::SiteBooking, &history);
 }
 
+/// Given an instance of before, which reads the first version of the room types' contract, when it is the first to apply a version,
+/// then it is refused, and the same version's new document is not kept away.
+#[tokio::test]
+async fn a_room_type_of_the_old_form_is_refused() {
+    let (views, old) = (Views::create("old form").await, r#"{"103", "104"}"#);
+    let insert = "INSERT INTO view.room_type (id, version, erased, name, rooms, changed_at, applied_at)
+        VALUES ('A', 8, false, 'Room A', to_jsonb($1::text::text[]), now(), now())";
+    let refusal = views.client().await.execute(insert, &[&old]).await.unwrap_err();
+    assert_eq!(refusal.as_db_error().and_then(|error| error.constraint()), Some("rooms_are_objects"), "{refusal}");
+    views
+        .fill(&[room_type("A", 8, &["103"]), room_type("B", 1, &[]), tombstone(direct_booking::ROOM_TYPE, "B", 2)])
+        .await;
+    let rows = rows(&*views.client().await, "room_type").await;
+    assert_eq!((&rows[0]["rooms"], &rows[1]["version"]), (&json!([{"number": "103", "stepFree": true}]), &json!(2)));
+}
+
 /// Given two connections, when each applies batches about the same bookings at once, in orders of their own, then neither
 /// is in the other's way for ever, and each row has its highest version.
 #[tokio::test(flavor = "multi_thread")]
