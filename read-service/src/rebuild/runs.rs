@@ -147,6 +147,12 @@ impl Runs {
         Merge::of(self.manifest.runs.iter().map(|run| self.path(run.file)))
     }
 
+    /// The level of each, and how many bytes it takes.
+    #[cfg(test)]
+    pub(super) fn sizes(&self) -> impl Iterator<Item = (u32, u64)> {
+        self.manifest.runs.iter().map(|run| (run.level, run.bytes))
+    }
+
     fn path(&self, file: u64) -> PathBuf {
         self.directory.join(format!("{file}.run"))
     }
