@@ -162,13 +162,18 @@ impl Hotel {
         .await;
     }
 
-    /// The sorted rows on disk, with what tells that they are the same.
-    fn files(&self) -> BTreeMap<String, std::time::SystemTime> {
-        let views = std::fs::read_dir(self.runs.path().join("runs")).unwrap();
-        let files = views.flat_map(|view| std::fs::read_dir(view.unwrap().path()).unwrap()).map(Result::unwrap);
-        let named = files.map(|file| (file.file_name().into_string().unwrap(), file.metadata().unwrap()));
-        let runs = named.filter(|(name, _)| name.ends_with(".run"));
-        runs.map(|(name, metadata)| (name, metadata.modified().unwrap())).collect()
+    /// The runs that count, each with what tells that it is the same file.
+    fn runs(&self) -> BTreeMap<u64, std::time::SystemTime> {
+        let mut runs = BTreeMap::new();
+        for view in std::fs::read_dir(self.runs.path().join("runs")).unwrap() {
+            let view = view.unwrap().path();
+            let manifest: Value = serde_json::from_slice(&std::fs::read(view.join("manifest.json")).unwrap()).unwrap();
+            for run in manifest["runs"].as_array().unwrap() {
+                let file = run["file"].as_u64().unwrap();
+                runs.insert(file, view.join(format!("{file}.run")).metadata().unwrap().modified().unwrap());
+            }
+        }
+        runs
     }
 
     async fn publish(&self, deliveries: &[Delivery]) {
@@ -412,10 +417,13 @@ async fn what_is_killed_in_any_stage_goes_on() {
         hotel.stands_still(&process, stage, statement).await;
         match number {
             0 => {
-                let written = async || Ok::<_, String>((!hotel.files().is_empty()).then_some(hotel.files()));
+                let written = async || Ok::<_, String>(Some(hotel.runs()).filter(|runs| !runs.is_empty()));
                 read = eventually("the other partitions are read", SOON, written).await;
             }
-            1 => assert!(read.iter().all(|run| hotel.files().get_key_value(run.0) == Some(run)), "{:?}", hotel.files()),
+            1 => {
+                let runs = hotel.runs();
+                assert!(read.iter().all(|(file, at)| runs.get(file) == Some(at)), "{runs:?} go on from {read:?}");
+            }
             _ => {}
         }
         assert_eq!(process.log().contains("going on where an earlier rebuild was"), number > 0, "{}", process.log());
