@@ -3,11 +3,9 @@
 use contracts::accounts::AccountDocument;
 
 use super::{column::text, projector::Projection};
-use crate::view::View;
 
 /// Fills `view.account`.
-pub static ACCOUNT: Projection<AccountDocument> = Projection {
-    view: View::Account,
+pub(super) static ACCOUNT: Projection<AccountDocument> = Projection {
     identity: |account| (account.account_id.as_str(), account.version),
     columns: &[
         text("status", |account| Some(account.status.as_str())),

@@ -1,14 +1,18 @@
 //! A view filled anew, beside the one that serves: the same rows, in another table, under a generation of its own, and nobody is
 //! told of them.
+//!
+//! That table is one of an object id: where a rebuild that was taken for dead is still at work when another one has made the
+//! table again, it moves no offset that is the other's.
 
 use contracts::Topic;
 use deadpool_postgres::Transaction;
 use inbox::{Delivery, Handler, Parking, Unapplied, Undecodable};
-use serde::de::DeserializeOwned;
+use telemetry::database::reason;
 
 use super::{
-    ACCOUNT, BOOKING, GUEST, PAYMENT, Projection, RATE_PLAN, ROOM_TYPE, SITE, SITE_BOOKING, TASK,
     cells::Row,
+    projection,
+    projector::Project,
     statement::{Given, Statement, in_order},
 };
 use crate::{live::Kind, view::View};
@@ -16,47 +20,48 @@ use crate::{live::Kind, view::View};
 /// The generation that a rebuild fills. The one that serves is always the first: a swap makes this one that.
 pub const GENERATION: i32 = 2;
 
-/// What a message becomes, whatever the type of its document.
-type Read = Box<dyn Fn(&Delivery) -> Result<Row, Undecodable> + Send + Sync>;
-
 /// Fills the table of a rebuild.
 pub struct Anew {
     view: View,
+    /// The table's object id.
+    table: u32,
     /// The columns that rows have cells for, in their order.
     pub(crate) columns: Vec<Given>,
     /// By what the view's changes are followed.
     pub(crate) followed_by: Vec<Kind>,
-    read: Read,
+    of: &'static dyn Project,
     upsert: Statement,
 }
 
 impl Anew {
-    /// Fills this view's.
-    pub fn of(view: View) -> Self {
-        match view {
-            View::Account => Self::by(&ACCOUNT),
-            View::Guest => Self::by(&GUEST),
-            View::RoomType => Self::by(&ROOM_TYPE),
-            View::RatePlan => Self::by(&RATE_PLAN),
-            View::Booking => Self::by(&BOOKING),
-            View::Payment => Self::by(&PAYMENT),
-            View::Task => Self::by(&TASK),
-            View::Site => Self::by(&SITE),
-            View::SiteBooking => Self::by(&SITE_BOOKING),
-        }
+    /// Fills this view's, which has this object id.
+    pub fn of(view: View, oid: u32) -> Self {
+        let of = projection(view);
+        let columns = of.columns();
+        let upsert = Statement::upsert(&format!("view.{}", table(view)), &columns);
+        Self { view, table: oid, followed_by: of.followed_by(), of, upsert, columns }
     }
 
-    fn by<D: DeserializeOwned>(of: &'static Projection<D>) -> Self {
-        let columns = of.columns();
-        Self {
-            view: of.view,
-            followed_by: of.followed_by.iter().map(|(kind, _)| *kind).collect(),
-            read: Box::new(|delivery| {
-                let (document, version) = of.read(delivery)?;
-                of.row(delivery, version, document.as_ref())
-            }),
-            upsert: Statement::upsert(&format!("view.{}", table(of.view)), &columns),
-            columns,
+    /// Begins a transaction of who fills the table: it stays until that ends, if it is still the same one.
+    ///
+    /// The commit need not be on the disk when it is answered: what it holds is lost with its offsets, if it is, and read again. And
+    /// nobody has seen it: the swap, by which the table begins to serve, commits synchronously, and so puts on the disk all that was
+    /// committed before. What fills a view that serves has no such commit behind it.
+    ///
+    /// # Errors
+    /// When another rebuild has replaced it, or is about to. That passes, with the rebuild that finds it so.
+    pub(crate) async fn hold(&self, transaction: &Transaction<'_>) -> Result<(), Unapplied> {
+        let table = format!("view.{}", table(self.view));
+        // Who drops it waits for the offsets that this transaction has locked.
+        let begin = format!("SET LOCAL synchronous_commit = off; LOCK TABLE {table} IN ACCESS SHARE MODE NOWAIT");
+        let found = async {
+            transaction.batch_execute(&begin).await?;
+            transaction.query_one("SELECT to_regclass($1)::oid", &[&table]).await?.try_get::<_, Option<u32>>(0)
+        };
+        match found.await {
+            Ok(found) if found == Some(self.table) => Ok(()),
+            Ok(_) => Err(Unapplied::Delayed(format!("{table} is another rebuild's by now"))),
+            Err(error) => Err(Unapplied::Delayed(reason(&error))),
         }
     }
 
@@ -65,7 +70,7 @@ impl Anew {
     /// # Errors
     /// When it can never be read.
     pub fn read(&self, delivery: &Delivery) -> Result<Row, Undecodable> {
-        (self.read)(delivery)
+        self.of.row(delivery)
     }
 }
 
@@ -101,6 +106,7 @@ impl Handler for Anew {
     async fn apply(&self, transaction: &Transaction<'_>, events: &[Row]) -> Result<(), Unapplied> {
         let mut rows = in_order(events);
         rows.dedup_by_key(|row| row.id());
+        self.hold(transaction).await?;
         self.upsert.run(transaction, &rows).await
     }
 }

@@ -6,11 +6,10 @@ use super::{
     column::{day, instant, int, long, text},
     projector::Projection,
 };
-use crate::{live::Kind, view::View};
+use crate::live::Kind;
 
 /// Fills `view.booking`.
-pub static BOOKING: Projection<BookingDocument> = Projection {
-    view: View::Booking,
+pub(super) static BOOKING: Projection<BookingDocument> = Projection {
     identity: |booking| (booking.booking_id.as_str(), booking.version),
     columns: &[
         text("status", |booking| Some(booking.status.as_str())),

@@ -8,7 +8,7 @@ use tokio_postgres::types::Type;
 use super::cells::Cells;
 
 /// A column of a table that is filled from a `D`.
-pub struct Column<D> {
+pub(super) struct Column<D> {
     pub(super) name: &'static str,
     of: Of<D>,
 }

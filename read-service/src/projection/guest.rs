@@ -3,11 +3,9 @@
 use contracts::direct_booking::GuestDocument;
 
 use super::{column::text, projector::Projection};
-use crate::view::View;
 
 /// Fills `view.guest`.
-pub static GUEST: Projection<GuestDocument> = Projection {
-    view: View::Guest,
+pub(super) static GUEST: Projection<GuestDocument> = Projection {
     identity: |guest| (guest.guest_id.as_str(), guest.version),
     columns: &[text("name", |guest| Some(&guest.name)), text("email", |guest| Some(&guest.email))],
     followed_by: &[],

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use inbox::AnyHandler;
 
-use crate::view::View;
+use crate::view::{View, each_view};
 
 mod account;
 mod anew;
@@ -37,20 +37,26 @@ mod statement;
 mod task;
 mod told;
 
-pub use account::ACCOUNT;
 pub use anew::{Anew, GENERATION, table};
-pub use booking::BOOKING;
 pub use cells::Row;
-pub use column::Column;
-pub use guest::GUEST;
 pub use journal::{JOURNAL, Journal};
-pub use payment::PAYMENT;
-pub use projector::{Projection, Projector};
-pub use rate_plan::RATE_PLAN;
-pub use room_type::ROOM_TYPE;
-pub use site::SITE;
-pub use site_booking::SITE_BOOKING;
-pub use task::TASK;
+pub use projector::Projector;
+
+use projector::Project;
+
+/// What the list of views says of projections.
+macro_rules! projections {
+    ($($view:ident $table:literal $topic:path => $projection:path),+ $(,)?) => {
+        /// What makes the rows of a view.
+        fn projection(view: View) -> &'static dyn Project {
+            match view {
+                $(View::$view => &$projection),+
+            }
+        }
+    };
+}
+
+each_view!(projections);
 
 /// The name of each of them.
 pub fn names() -> impl Iterator<Item = &'static str> {
@@ -59,27 +65,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 
 /// Every handler that fills a view; the journal keeps its events for that long.
 pub fn all(journal_keep: Duration) -> Vec<Box<dyn AnyHandler>> {
-    vec![
-        Box::new(Projector::new(&ACCOUNT)),
-        Box::new(Projector::new(&GUEST)),
-        Box::new(Projector::new(&ROOM_TYPE)),
-        Box::new(Projector::new(&RATE_PLAN)),
-        Box::new(Projector::new(&BOOKING)),
-        Box::new(Projector::new(&PAYMENT)),
-        Box::new(Projector::new(&TASK)),
-        Box::new(Projector::new(&SITE)),
-        Box::new(Projector::new(&SITE_BOOKING)),
-        Box::new(Journal::new(journal_keep)),
-    ]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_view_has_a_projection_of_its_name() {
-        let there = all(Duration::MAX);
-        assert_eq!(there.iter().map(|handler| handler.name()).collect::<Vec<_>>(), names().collect::<Vec<_>>());
-    }
+    let of_view = |view: &View| Box::new(Projector::of(*view)) as Box<dyn AnyHandler>;
+    let journal: Box<dyn AnyHandler> = Box::new(Journal::new(journal_keep));
+    View::ALL.iter().map(of_view).chain([journal]).collect()
 }

@@ -6,11 +6,10 @@ use super::{
     column::{instant, long, text},
     projector::Projection,
 };
-use crate::{live::Kind, view::View};
+use crate::live::Kind;
 
 /// Fills `view.payment`.
-pub static PAYMENT: Projection<PaymentDocument> = Projection {
-    view: View::Payment,
+pub(super) static PAYMENT: Projection<PaymentDocument> = Projection {
     identity: |payment| (payment.booking_id.as_str(), payment.version),
     columns: &[
         text("status", |payment| Some(payment.status.as_str())),

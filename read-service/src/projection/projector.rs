@@ -9,6 +9,7 @@ use tokio_postgres::types::Type;
 use super::{
     cells::{Cells, Row},
     column::Column,
+    projection,
     statement::{Given, Statement, in_order},
     told,
 };
@@ -18,9 +19,7 @@ use crate::{
 };
 
 /// What documents of the type `D` become.
-pub struct Projection<D: 'static> {
-    /// The view, which names the table and the topic.
-    pub(super) view: View,
+pub(super) struct Projection<D: 'static> {
     /// The aggregate's id and version, as the document has them.
     pub(super) identity: fn(&D) -> (&str, AggregateVersion),
     /// The view's own columns; those that every view has come before them.
@@ -40,20 +39,51 @@ const EVERY_VIEWS: [Given; 4] = [
     ("changed_at", Type::TIMESTAMPTZ_ARRAY),
 ];
 
-impl<D> Projection<D> {
+/// A projection, whatever the type of its documents.
+pub(super) trait Project: Send + Sync {
     /// The columns that rows have cells for, in their order, as arrays.
-    pub(super) fn columns(&self) -> Vec<Given> {
+    fn columns(&self) -> Vec<Given>;
+
+    /// By what the view's changes are followed.
+    fn followed_by(&self) -> Vec<Kind>;
+
+    /// What a message becomes, with what it changes for those who follow something.
+    fn change(&self, delivery: &Delivery) -> Result<Row, Undecodable>;
+
+    /// The same for nobody to be told.
+    fn row(&self, delivery: &Delivery) -> Result<Row, Undecodable>;
+}
+
+impl<D: DeserializeOwned> Project for Projection<D> {
+    fn columns(&self) -> Vec<Given> {
         let own = self.columns.iter().map(|column| (column.name, column.array_type()));
         EVERY_VIEWS.into_iter().chain(own).collect()
     }
 
+    fn followed_by(&self) -> Vec<Kind> {
+        self.followed_by.iter().map(|(kind, _)| *kind).collect()
+    }
+
+    fn change(&self, delivery: &Delivery) -> Result<Row, Undecodable> {
+        let (document, version) = self.read(delivery)?;
+        let change = |(kind, id): &Followed<D>| match &document {
+            Some(document) => Change::One(*kind, id(document).to_owned()),
+            // What is gone no longer says what it belonged to.
+            None => Change::Any(*kind),
+        };
+        let row = self.row_of(delivery, version, document.as_ref())?;
+        Ok(row.changing(self.followed_by.iter().map(change)))
+    }
+
+    fn row(&self, delivery: &Delivery) -> Result<Row, Undecodable> {
+        let (document, version) = self.read(delivery)?;
+        self.row_of(delivery, version, document.as_ref())
+    }
+}
+
+impl<D: DeserializeOwned> Projection<D> {
     /// What a message becomes; no document is a tombstone.
-    pub(super) fn row(
-        &self,
-        delivery: &Delivery,
-        version: AggregateVersion,
-        document: Option<&D>,
-    ) -> Result<Row, Undecodable> {
+    fn row_of(&self, delivery: &Delivery, version: AggregateVersion, document: Option<&D>) -> Result<Row, Undecodable> {
         let mut cells = Cells::new();
         cells.key("id", &delivery.envelope.subject)?;
         cells.long("version", version.get())?;
@@ -67,12 +97,10 @@ impl<D> Projection<D> {
         }
         Ok(cells.row(version.get()))
     }
-}
 
-impl<D: DeserializeOwned> Projection<D> {
     /// The document must be about the aggregate and the version that the envelope names: the order of events is by the
     /// envelope's key.
-    pub(super) fn read(&self, delivery: &Delivery) -> Result<(Option<D>, AggregateVersion), Undecodable> {
+    fn read(&self, delivery: &Delivery) -> Result<(Option<D>, AggregateVersion), Undecodable> {
         let envelope = &delivery.envelope;
         let document: Option<D> = delivery.decode()?;
         let version = match document.as_ref().map(self.identity) {
@@ -89,28 +117,30 @@ impl<D: DeserializeOwned> Projection<D> {
     }
 }
 
-/// Fills a table by a projection.
-pub struct Projector<D: 'static> {
-    of: &'static Projection<D>,
+/// Fills a view by its projection.
+pub struct Projector {
+    view: View,
+    of: &'static dyn Project,
     upsert: Statement,
 }
 
-impl<D> Projector<D> {
-    /// Fills the projection's view.
-    pub fn new(of: &'static Projection<D>) -> Self {
-        Self { of, upsert: Statement::upsert(&format!("view.{}", of.view.table()), &of.columns()) }
+impl Projector {
+    /// Fills this view.
+    pub fn of(view: View) -> Self {
+        let of = projection(view);
+        Self { view, of, upsert: Statement::upsert(&format!("view.{}", view.table()), &of.columns()) }
     }
 }
 
-impl<D: DeserializeOwned> Handler for Projector<D> {
+impl Handler for Projector {
     type Event = Row;
 
     fn name(&self) -> &'static str {
-        self.of.view.table()
+        self.view.table()
     }
 
     fn topics(&self) -> &'static [Topic] {
-        std::slice::from_ref(self.of.view.topic())
+        std::slice::from_ref(self.view.topic())
     }
 
     /// Each event brings the whole document.
@@ -119,18 +149,11 @@ impl<D: DeserializeOwned> Handler for Projector<D> {
     }
 
     fn rebuilt_by(&self) -> Option<String> {
-        Some(format!("read-service rebuild {}", self.of.view.table()))
+        Some(format!("read-service rebuild {}", self.view.table()))
     }
 
     fn decode(&self, delivery: &Delivery) -> Result<Option<Row>, Undecodable> {
-        let (document, version) = self.of.read(delivery)?;
-        let change = |(kind, id): &Followed<D>| match &document {
-            Some(document) => Change::One(*kind, id(document).to_owned()),
-            // What is gone no longer says what it belonged to.
-            None => Change::Any(*kind),
-        };
-        let row = self.of.row(delivery, version, document.as_ref())?;
-        Ok(Some(row.changing(self.of.followed_by.iter().map(change))))
+        self.of.change(delivery).map(Some)
     }
 
     async fn apply(&self, transaction: &Transaction<'_>, events: &[Row]) -> Result<(), Unapplied> {

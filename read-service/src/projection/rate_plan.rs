@@ -6,11 +6,9 @@ use super::{
     column::{instant, long, text},
     projector::Projection,
 };
-use crate::view::View;
 
 /// Fills `view.rate_plan`.
-pub static RATE_PLAN: Projection<RatePlanDocument> = Projection {
-    view: View::RatePlan,
+pub(super) static RATE_PLAN: Projection<RatePlanDocument> = Projection {
     identity: |plan| (plan.rate_plan_id.as_str(), plan.version),
     columns: &[
         text("room_type_id", |plan| Some(plan.room_type_id.as_str())),

@@ -6,11 +6,10 @@ use super::{
     column::{json, text},
     projector::Projection,
 };
-use crate::{live::Kind, view::View};
+use crate::live::Kind;
 
 /// Fills `view.room_type`.
-pub static ROOM_TYPE: Projection<RoomTypeDocument> = Projection {
-    view: View::RoomType,
+pub(super) static ROOM_TYPE: Projection<RoomTypeDocument> = Projection {
     identity: |room_type| (room_type.room_type_id.as_str(), room_type.version),
     columns: &[
         text("name", |room_type| Some(&room_type.name)),

@@ -6,11 +6,9 @@ use super::{
     column::{json, text},
     projector::Projection,
 };
-use crate::view::View;
 
 /// Fills `view.site`.
-pub static SITE: Projection<SiteDocument> = Projection {
-    view: View::Site,
+pub(super) static SITE: Projection<SiteDocument> = Projection {
     identity: |site| (site.site_id.as_str(), site.version),
     columns: &[
         text("status", |site| Some(site.status.as_str())),

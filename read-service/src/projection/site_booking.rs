@@ -6,11 +6,9 @@ use super::{
     column::{day, instant, int, long, text},
     projector::Projection,
 };
-use crate::view::View;
 
 /// Fills `view.site_booking`.
-pub static SITE_BOOKING: Projection<SiteBookingDocument> = Projection {
-    view: View::SiteBooking,
+pub(super) static SITE_BOOKING: Projection<SiteBookingDocument> = Projection {
     identity: |sold| (sold.booking_id.as_str(), sold.version),
     columns: &[
         text("status", |sold| Some(sold.status.as_str())),

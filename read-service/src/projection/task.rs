@@ -6,11 +6,10 @@ use super::{
     column::{day, instant, text},
     projector::Projection,
 };
-use crate::{live::Kind, view::View};
+use crate::live::Kind;
 
 /// Fills `view.task`.
-pub static TASK: Projection<TaskDocument> = Projection {
-    view: View::Task,
+pub(super) static TASK: Projection<TaskDocument> = Projection {
     identity: |task| (task.task_id.as_str(), task.version),
     columns: &[
         text("kind", |task| Some(task.kind.as_str())),

@@ -38,6 +38,8 @@ impl Arena {
 
     pub(super) fn push(&mut self, placed: &Placed) {
         let (row, start) = (&placed.row, self.cells.len());
+        // Not twice as much, for the one that may not fit any more.
+        self.cells.reserve_exact(row.bytes().len());
         self.cells.extend_from_slice(row.bytes());
         self.rows.push(Place { start, length: row.bytes().len(), version: row.version });
         let next = self.next.entry(placed.partition).or_default();
@@ -47,6 +49,12 @@ impl Arena {
     /// How much memory its content takes.
     pub(super) fn size(&self) -> usize {
         self.cells.len() + self.rows.len() * size_of::<Place>()
+    }
+
+    /// How much memory is set aside for it.
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.cells.capacity() + self.rows.capacity() * size_of::<Place>()
     }
 
     pub(super) fn is_empty(&self) -> bool {

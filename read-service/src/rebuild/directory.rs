@@ -1,7 +1,7 @@
-//! Where runs are: a directory of one's own, since rows hold personal data.
+//! Where runs are: a directory of one's own, since rows hold personal data, and of one rebuild at a time.
 
 use std::{
-    fs::{self, DirBuilder},
+    fs::{self, DirBuilder, File, TryLockError},
     io,
     os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
@@ -32,20 +32,54 @@ pub(super) fn make(path: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// The directory of one view's runs in one database.
-pub(super) fn of_view(path: &Path, database: &str, view: &str) -> PathBuf {
-    path.join(format!("{database}-{view}"))
+/// The file that is locked.
+const LOCK: &str = "lock";
+
+/// The directory of one view's runs in one database, for as long as this lives: whoever else names it is refused.
+pub(super) struct Held {
+    path: PathBuf,
+    _lock: File,
 }
 
-/// Removes a view's, and the one around it if nothing else is there.
-pub(super) fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        removed => removed?,
+impl Held {
+    /// Makes it where there is none. Gives nothing when another rebuild holds it.
+    pub(super) fn take(around: &Path, database: &str, view: &str) -> io::Result<Option<Self>> {
+        let path = around.join(format!("{database}-{view}"));
+        loop {
+            for path in [around, &path] {
+                make(path).map_err(io::Error::other)?;
+            }
+            let lock = match File::options().create(true).truncate(false).write(true).open(path.join(LOCK)) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                opened => opened?,
+            };
+            match lock.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Ok(None),
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
+            // Who held it may have removed it just before: then this is the lock of nothing.
+            let ours = lock.metadata()?;
+            if fs::metadata(path.join(LOCK)).is_ok_and(|there| (there.dev(), there.ino()) == (ours.dev(), ours.ino())) {
+                return Ok(Some(Self { path, _lock: lock }));
+            }
+        }
     }
-    // Another view's may be there.
-    let _ = path.parent().map(fs::remove_dir);
-    Ok(())
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Removes it, and the one around it if nothing else is there.
+    pub(super) fn remove(&self) -> io::Result<()> {
+        match fs::remove_dir_all(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            removed => removed?,
+        }
+        // Another view's may be there.
+        let _ = self.path.parent().map(fs::remove_dir);
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -66,7 +100,22 @@ mod tests {
         symlink(&path, &link).unwrap();
         assert!(make(&link).unwrap_err().contains("is no directory"));
         assert!(make(&path.join("a/b")).is_err());
-        remove(&of_view(&path, "7-16384", "booking")).unwrap();
+    }
+
+    #[test]
+    fn one_at_a_time_holds_it_also_after_it_was_removed() {
+        let around = tempfile::tempdir().unwrap();
+        let path = around.path().join("runs");
+        let take = || Held::take(&path, "7-16384", "booking").unwrap();
+        let held = take().unwrap();
+        assert!(take().is_none());
+        assert!(Held::take(&path, "7-16384", "account").unwrap().is_some(), "another view's");
+        held.remove().unwrap();
+        let next = take().expect("the first holds what is gone");
+        drop(held);
+        assert!(take().is_none());
+        fs::remove_dir_all(path.join("7-16384-account")).unwrap();
+        next.remove().unwrap();
         assert!(!path.exists());
     }
 }

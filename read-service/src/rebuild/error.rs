@@ -36,6 +36,26 @@ pub enum Error {
     /// Another rebuild is under way.
     #[error("another rebuild of {0} is under way in this database: let it end, or end it first")]
     UnderWay(&'static str),
+    /// Another rebuild, which need not have a connection any more, holds the directory.
+    #[error("another rebuild of {0} still uses the directory: let it end, or end it first")]
+    InUse(&'static str),
+    /// The connection whose lock keeps other rebuilds away is gone.
+    #[error(
+        "PostgreSQL: the connection that kept other rebuilds of {0} away was lost; run it again and it goes on where it was"
+    )]
+    Unlocked(&'static str),
+    /// A row would have a lower version than the view that serves has.
+    #[error(
+        "{aggregates} of view.{view}'s aggregates would go back, such as {such_as}: the view that serves has a version that          this rebuild could not apply and has parked under generation 2 (`read-service inbox list --handler {view}`). The view          has not been touched. Once this program and the database take what is parked, run it again with --start-over"
+    )]
+    GoesBack {
+        /// The view.
+        view: &'static str,
+        /// How many.
+        aggregates: i64,
+        /// One of them.
+        such_as: String,
+    },
     /// The view's table is not there.
     #[error("there is no table view.{0}: has `read-service migrate` been run, as this user?")]
     NoView(&'static str),

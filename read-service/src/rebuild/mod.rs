@@ -9,7 +9,9 @@
 //! ```
 //!
 //! What each stage has done is in the database or, while it reads, in the runs' manifest: whatever ends a rebuild, another one
-//! goes on with it. One at a time does so for a view: an advisory lock of the connection that does all but the filling.
+//! goes on with it. One at a time does so for a view: an advisory lock of the connection that does all but the filling keeps
+//! others away, and with that connection the rebuild ends. One that has not noticed yet does no harm: it fills the table of one
+//! object id, which another one that cannot go on with its runs has replaced, and holds its directory.
 
 mod arena;
 mod args;
@@ -24,10 +26,7 @@ mod spill;
 mod swap;
 mod table;
 
-use std::{
-    path::PathBuf,
-    time::{Duration, UNIX_EPOCH},
-};
+use std::time::{Duration, UNIX_EPOCH};
 
 use contracts::Topic;
 use deadpool_postgres::{Object, Pool};
@@ -58,6 +57,8 @@ const READERS: usize = 2;
 const BATCH: usize = 4_000;
 /// How often it is said why there is no swap yet.
 const SAY: Duration = Duration::from_secs(5);
+/// How long the connection that holds the lock may leave a question unanswered.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// How long the lock is waited for: PostgreSQL may not have noticed yet that an earlier rebuild was killed.
 const LOCK: Duration = Duration::from_secs(2);
 /// Nothing may end what takes long, but the loss of the connection, where the server can notice that.
@@ -82,6 +83,9 @@ pub async fn rebuild(settings: RebuildSettings, shutdown: CancellationToken) -> 
     Ok(())
 }
 
+/// The object id of the table that is filled, and what was read for it, until that is loaded.
+type Begun = (u32, Option<Runs>);
+
 /// The rebuild of one view.
 struct Rebuild<'a> {
     settings: &'a RebuildSettings,
@@ -89,7 +93,7 @@ struct Rebuild<'a> {
     tables: Tables,
     /// The topic's name on the cluster.
     topic: String,
-    directory: PathBuf,
+    directory: directory::Held,
     /// The connection that holds the lock.
     client: Object,
     /// The intake's connections.
@@ -116,12 +120,13 @@ impl<'a> Rebuild<'a> {
         if !row.try_get::<_, bool>(1)? {
             return Err(Error::NoView(table));
         }
-        let directory = directory::of_view(&settings.directory, row.try_get(0)?, table);
         let tables = Tables::of(view);
         let dependents = tables.dependents(&client).await?;
         if !dependents.is_empty() {
             return Err(Error::Dependents(table, dependents.join(", ")));
         }
+        let directory = directory::Held::take(&settings.directory, row.try_get(0)?, table).map_err(Error::Runs)?;
+        let directory = directory.ok_or(Error::InUse(table))?;
         let topic: &Topic = view.topic();
         let topic = settings.kafka.topic(topic.name);
         Ok(Self { settings, view, tables, topic, directory, client, pool, progress: Progress::of(view), shutdown })
@@ -129,27 +134,56 @@ impl<'a> Rebuild<'a> {
 
     async fn run(mut self) -> Result<(), Error> {
         let began = Instant::now();
-        let mut stage = self.tables.stage(&self.client).await?;
-        let is_outdated = stage != Stage::None
-            && (!self.tables.are_alike(&self.client).await?
-                || self.tables.filled_by(&self.client).await?.is_none_or(|by| by != self.filler()));
+        let (table, runs) = match self.earlier().await? {
+            Some(begun) => begun,
+            None => self.start_over().await?,
+        };
+        if let Some(runs) = runs {
+            let runs = self.read(table, runs).await?;
+            self.load(table, runs).await?;
+        }
+        self.directory.remove().map_err(Error::Runs)?;
+        let parked = self.follow(table).await?;
+        self.progress.say(&format!("rebuilt, and served, after {:.1} s", began.elapsed().as_secs_f64()));
+        let view = self.view.table();
+        self.progress.say(&match parked {
+            0 => "nothing is parked".to_owned(),
+            1 => format!("1 aggregate is parked: see `read-service inbox list --handler {view}`"),
+            many => format!("{many} aggregates are parked: see `read-service inbox list --handler {view}`"),
+        });
+        Ok(())
+    }
+
+    /// What an earlier rebuild has begun, if this one can go on with it.
+    async fn earlier(&mut self) -> Result<Option<Begun>, Error> {
+        let stage = self.tables.stage(&self.client).await?;
+        if stage == Stage::None || self.settings.start_over {
+            return Ok(None);
+        }
+        let is_outdated = !self.tables.are_alike(&self.client).await?
+            || self.tables.filled_by(&self.client).await?.is_none_or(|by| by != self.filler());
         if is_outdated {
             self.progress.say("the view or this program is another than when a rebuild began: starting over");
+            return Ok(None);
         }
-        if self.settings.start_over || is_outdated || stage == Stage::None {
-            self.start_over().await?;
-            stage = self.tables.stage(&self.client).await?;
-        } else {
-            self.progress.say("going on where an earlier rebuild was");
-        }
-        if let Stage::Begun(table) = stage {
-            let runs = self.read(table).await?;
-            self.load(runs).await?;
-        }
-        directory::remove(&self.directory).map_err(Error::Runs)?;
-        self.follow().await?;
-        self.progress.say(&format!("rebuilt, and served, after {:.1} s", began.elapsed().as_secs_f64()));
-        Ok(())
+        let begun = match stage {
+            Stage::None => None,
+            Stage::Begun(table) => self.runs_of(table)?.map(|runs| (table, Some(runs))),
+            Stage::Loaded(table) => Some((table, None)),
+        };
+        self.progress.say(match begun {
+            Some(_) => "going on where an earlier rebuild was",
+            None => "what an earlier rebuild has read is not in this directory: starting over",
+        });
+        Ok(begun)
+    }
+
+    fn origin(&self, table: u32) -> Origin {
+        Origin { table, topic: self.topic.clone() }
+    }
+
+    fn runs_of(&self, table: u32) -> Result<Option<Runs>, Error> {
+        Runs::found(self.directory.path(), &self.origin(table)).map_err(Error::Runs)
     }
 
     fn generation(&self) -> Generation<'static> {
@@ -162,23 +196,25 @@ impl<'a> Rebuild<'a> {
     }
 
     /// A new table, and nothing that was read.
-    async fn start_over(&mut self) -> Result<(), Error> {
-        directory::remove(&self.directory).map_err(Error::Runs)?;
+    async fn start_over(&mut self) -> Result<Begun, Error> {
         let (generation, filler) = (self.generation(), self.filler());
         let transaction = self.client.transaction().await?;
+        // First: once it is gone, a rebuild that has lost its lock moves no offset any more.
         self.tables.drop(&transaction).await?;
         generation.forget(&transaction).await?;
-        self.tables.create(&transaction, &filler).await?;
-        Ok(transaction.commit().await?)
+        let table = self.tables.create(&transaction, &filler).await?;
+        transaction.commit().await?;
+        Ok((table, Some(Runs::begin(self.directory.path(), &self.origin(table)).map_err(Error::Runs)?)))
+    }
+
+    /// Fails unless the lock is held: with its connection it is gone, and PostgreSQL may give it to another rebuild.
+    async fn is_locked(&self) -> Result<(), Error> {
+        let answer = tokio::time::timeout(PATIENCE, self.client.batch_execute("")).await;
+        if matches!(answer, Ok(Ok(()))) { Ok(()) } else { Err(Error::Unlocked(self.view.table())) }
     }
 
     /// Reads the topic to its end, into runs.
-    async fn read(&mut self, table: u32) -> Result<Runs, Error> {
-        let origin = Origin { table, topic: self.topic.clone() };
-        for path in [&self.settings.directory, &self.directory] {
-            directory::make(path).map_err(|reason| Error::Runs(std::io::Error::other(reason)))?;
-        }
-        let runs = Runs::open(&self.directory, &origin).map_err(Error::Runs)?;
+    async fn read(&mut self, table: u32, runs: Runs) -> Result<Runs, Error> {
         let (generation, topic) = (self.generation(), self.topic.clone());
         let transaction = self.client.transaction().await?;
         if runs.next().is_empty() {
@@ -189,11 +225,12 @@ impl<'a> Rebuild<'a> {
 
         self.progress.begin("reading its topic", "messages");
         let spilling = Spilling::start(runs, self.settings.memory);
-        let spill = |_| (Spill { of: Anew::of(self.view), filling: spilling.filling.clone() }, self.intake());
+        let spill = |_| (Spill { of: Anew::of(self.view, table), filling: spilling.filling.clone() }, self.intake());
         let mut intake = Running::start((0..READERS).map(spill).collect());
         let mut most = 0;
         let ended = loop {
-            match intake.look(&self.shutdown).await {
+            let looked = async { self.is_locked().await.and(intake.look(&self.shutdown).await) };
+            match looked.await {
                 Err(error) => break Err(error),
                 // Who writes the runs ends before its time when it has failed, and says why below.
                 Ok(reached) if reached.to_the_end || spilling.writing.is_finished() => break Ok(()),
@@ -212,9 +249,9 @@ impl<'a> Rebuild<'a> {
 
     /// The runs into the table. Where the database refuses a row, it stays empty: the intake then fills it from the topic's
     /// beginning, and sets aside what is refused.
-    async fn load(&mut self, runs: Runs) -> Result<(), Error> {
+    async fn load(&mut self, table: u32, runs: Runs) -> Result<(), Error> {
         self.progress.begin("loading", "rows");
-        let of = Anew::of(self.view);
+        let of = Anew::of(self.view, table);
         let (cancel, tls) = (self.client.cancel_token(), self.settings.database.tls().map_err(Error::Settings)?);
         let loaded = tokio::select! {
             loaded = load::load(&mut self.client, &self.tables, &of, &runs, &mut self.progress) => loaded,
@@ -243,11 +280,11 @@ impl<'a> Rebuild<'a> {
         }
     }
 
-    /// The ordinary intake into the new table, until that serves.
-    async fn follow(&mut self) -> Result<(), Error> {
+    /// The ordinary intake into the new table, until that serves. Gives how many aggregates are parked then.
+    async fn follow(&mut self, table: u32) -> Result<i64, Error> {
         self.progress.begin("following its topic until it has come as far as the served view", "messages");
         let passed = Generation { number: swap::SERVING, ..self.generation() }.next(&self.client, &self.topic).await?;
-        let of = Anew::of(self.view);
+        let of = Anew::of(self.view, table);
         let followed_by = of.followed_by.clone();
         let mut intake = Running::start(vec![(of, self.intake())]);
         let stop = intake.stop.clone();
@@ -263,7 +300,8 @@ impl<'a> Rebuild<'a> {
         let (mut next_try, mut said) = (Instant::now(), Instant::now());
         let mut most = 0;
         let ended = loop {
-            match intake.look(&self.shutdown).await {
+            let looked = async { self.is_locked().await.and(intake.look(&self.shutdown).await) };
+            match looked.await {
                 Err(error) => break Err(error),
                 Ok(Reached { ahead, to_the_end: false }) => {
                     let ahead = ahead.unwrap_or_default();
@@ -279,7 +317,7 @@ impl<'a> Rebuild<'a> {
                 Ok(_) => {}
             }
             match swap.attempt(&mut self.client).await {
-                Ok(Tried::Swapped) => break Ok(()),
+                Ok(Tried::Swapped { parked }) => break Ok(parked),
                 Ok(Tried::Later(why)) => {
                     next_try = Instant::now() + backoff.next_wait();
                     if said.elapsed() > SAY {
@@ -288,16 +326,20 @@ impl<'a> Rebuild<'a> {
                     }
                 }
                 Ok(Tried::Changed) => break Err(Error::Changed(self.view.table())),
+                Ok(Tried::GoesBack { aggregates, such_as }) => {
+                    break Err(Error::GoesBack { view: self.view.table(), aggregates, such_as });
+                }
                 Err(error) => break Err(error.into()),
             }
         };
         intake.end().await;
-        ended?;
+        let parked = ended?;
         // In case it had begun anew just before it was ended.
         let generation = self.generation();
         let transaction = self.client.transaction().await?;
         generation.forget(&transaction).await?;
-        Ok(transaction.commit().await?)
+        transaction.commit().await?;
+        Ok(parked)
     }
 
     /// What the intake of the new generation needs.

@@ -2,7 +2,8 @@
 //!
 //! A run is on the disk before the manifest names it, and the manifest is replaced at once, so that whatever is killed
 //! when: what the manifest names is whole. It holds how far into each partition the runs reach, and of what they are: runs
-//! for another table or of another topic are thrown away. What is in memory stays bounded: once there are
+//! for another table or of another topic do not count, and without its runs a table is begun anew: so a table's offsets are never
+//! ahead of the runs of whoever reads for it. What is in memory stays bounded: once there are
 //! many runs of one level they become one of the next.
 
 use std::{
@@ -82,25 +83,35 @@ pub(super) struct Runs {
 }
 
 impl Runs {
-    /// Goes on with what is there, if it is of the same; else begins anew. What does not count is removed.
-    pub(super) fn open(directory: &Path, of: &Origin) -> io::Result<Self> {
+    /// None yet. What is there of earlier ones is removed.
+    pub(super) fn begin(directory: &Path, of: &Origin) -> io::Result<Self> {
+        let manifest = Manifest { of: of.clone(), files: 0, runs: Vec::new(), next: BTreeMap::new() };
+        Self { directory: directory.to_owned(), manifest }.alone()
+    }
+
+    /// What is there, if it is of the same and whole. What does not count is removed.
+    pub(super) fn found(directory: &Path, of: &Origin) -> io::Result<Option<Self>> {
         let found = fs::read(directory.join(MANIFEST)).ok().and_then(|text| serde_json::from_slice(&text).ok());
-        let fresh = || Manifest { of: of.clone(), files: 0, runs: Vec::new(), next: BTreeMap::new() };
-        let manifest = found.filter(|found: &Manifest| found.of == *of).unwrap_or_else(fresh);
-        let mut runs = Self { directory: directory.to_owned(), manifest };
+        let Some(manifest) = found.filter(|found: &Manifest| found.of == *of) else { return Ok(None) };
+        let runs = Self { directory: directory.to_owned(), manifest };
         let is_whole = |run: &Run| fs::metadata(runs.path(run.file)).is_ok_and(|file| file.len() == run.bytes);
         if !runs.manifest.runs.iter().all(is_whole) {
-            runs.manifest = fresh();
+            return Ok(None);
         }
-        runs.record()?;
-        let counts: Vec<_> = runs.manifest.runs.iter().map(|run| runs.path(run.file)).collect();
-        for entry in fs::read_dir(directory)? {
+        runs.alone().map(Some)
+    }
+
+    /// Itself, once no other runs are there.
+    fn alone(self) -> io::Result<Self> {
+        self.record()?;
+        let counts: Vec<_> = self.manifest.runs.iter().map(|run| self.path(run.file)).collect();
+        for entry in fs::read_dir(&self.directory)? {
             let path = entry?.path();
             if path.extension().is_some_and(|extension| extension == "run") && !counts.contains(&path) {
                 fs::remove_file(&path)?;
             }
         }
-        Ok(runs)
+        Ok(self)
     }
 
     /// How far into each partition they reach.
@@ -115,7 +126,7 @@ impl Runs {
 
     /// Adds a run of these rows.
     pub(super) fn add(&mut self, mut arena: Arena) -> io::Result<()> {
-        let mut out = self.begin(0)?;
+        let mut out = self.writer(0)?;
         for (version, cells) in arena.sorted() {
             out.put(version, cells)?;
         }
@@ -136,6 +147,12 @@ impl Runs {
         Merge::of(self.manifest.runs.iter().map(|run| self.path(run.file)))
     }
 
+    /// The level of each, and how many bytes it takes.
+    #[cfg(test)]
+    pub(super) fn sizes(&self) -> impl Iterator<Item = (u32, u64)> {
+        self.manifest.runs.iter().map(|run| (run.level, run.bytes))
+    }
+
     fn path(&self, file: u64) -> PathBuf {
         self.directory.join(format!("{file}.run"))
     }
@@ -151,7 +168,7 @@ impl Runs {
         let merged = self.manifest.runs.split_off(first);
         let paths: Vec<_> = merged.iter().map(|run| self.path(run.file)).collect();
         let mut merge = Merge::of(paths.iter())?;
-        let mut out = self.begin(level + 1)?;
+        let mut out = self.writer(level + 1)?;
         while let Some(record) = merge.next()? {
             out.put(record.version, &record.cells)?;
         }
@@ -161,7 +178,7 @@ impl Runs {
     }
 
     /// A new run.
-    fn begin(&mut self, level: u32) -> io::Result<Writer> {
+    fn writer(&mut self, level: u32) -> io::Result<Writer> {
         self.manifest.files += 1;
         let file = self.manifest.files;
         let out = BufWriter::with_capacity(WRITE_BEHIND, File::create(self.path(file))?);
@@ -214,11 +231,11 @@ mod tests {
             messages in vec((0..20_u8, 1..6_i64), 0..150), cut in 1..9_usize, reopened in any::<bool>(),
         ) {
             let directory = tempfile::tempdir().unwrap();
-            let mut runs = Runs::open(directory.path(), &origin()).unwrap();
+            let mut runs = Runs::begin(directory.path(), &origin()).unwrap();
             for (number, part) in messages.chunks(cut).enumerate() {
                 runs.add(arena(part, i64::try_from(number * cut).unwrap())).unwrap();
                 if reopened {
-                    runs = Runs::open(directory.path(), &origin()).unwrap();
+                    runs = Runs::found(directory.path(), &origin()).unwrap().unwrap();
                 }
             }
             let whole = &mut arena(&messages, 0);
@@ -231,16 +248,20 @@ mod tests {
     }
 
     #[test]
-    fn runs_that_are_not_of_the_same_are_thrown_away() {
+    fn runs_that_are_not_of_the_same_do_not_count() {
         let directory = tempfile::tempdir().unwrap();
-        let filled = || Runs::open(directory.path(), &origin()).unwrap().add(arena(&[(1, 1)], 0)).unwrap();
+        let found = |of: &Origin| Runs::found(directory.path(), of).unwrap().map(|runs| runs.rows());
+        assert_eq!(found(&origin()), None, "there are none");
+        let filled = || Runs::begin(directory.path(), &origin()).unwrap().add(arena(&[(1, 1)], 0)).unwrap();
         filled();
-        assert_eq!(Runs::open(directory.path(), &origin()).unwrap().rows(), 1);
-        assert_eq!(Runs::open(directory.path(), &Origin { table: 8, ..origin() }).unwrap().rows(), 0);
-        assert_eq!(Runs::open(directory.path(), &origin()).unwrap().rows(), 0);
+        assert_eq!(found(&origin()), Some(1));
+        let others = [Origin { table: 8, ..origin() }, Origin { topic: "b".into(), ..origin() }];
+        assert_eq!(others.each_ref().map(found), [None, None]);
+        Runs::begin(directory.path(), &others[0]).unwrap();
+        assert_eq!((found(&others[0]), found(&origin())), (Some(0), None));
+        assert!(!directory.path().join("1.run").exists());
         filled();
         File::options().write(true).open(directory.path().join("1.run")).unwrap().set_len(3).unwrap();
-        let runs = Runs::open(directory.path(), &origin()).unwrap();
-        assert_eq!((runs.rows(), runs.next().len()), (0, 0), "a run that was cut off");
+        assert_eq!(found(&origin()), None, "a run that was cut off");
     }
 }

@@ -77,12 +77,12 @@ impl Filling {
         let mut arena = self.arena.lock().await;
         for row in rows {
             arena.push(row);
-        }
-        if arena.size() >= self.enough {
-            let gone = |_| Unapplied::Delayed("the runs cannot be written".to_owned());
-            // Nothing is lost when it is given up while it waits for room.
-            let room = self.full.reserve().await.map_err(gone)?;
-            room.send(mem::replace(&mut arena, Arena::with_room(self.enough)));
+            if arena.size() >= self.enough {
+                let gone = |_| Unapplied::Delayed("the runs cannot be written".to_owned());
+                // Nothing is lost when it is given up while it waits for room: what is there stays, and all of it is read again.
+                let room = self.full.reserve().await.map_err(gone)?;
+                room.send(mem::replace(&mut arena, Arena::with_room(self.enough)));
+            }
         }
         Ok(())
     }
@@ -112,9 +112,43 @@ impl Handler for Spill {
         Ok(Some(Placed { row, partition: delivery.partition, offset: delivery.offset }))
     }
 
-    /// A commit that is lost takes its offsets with it, and is read again.
     async fn apply(&self, transaction: &Transaction<'_>, events: &[Placed]) -> Result<(), Unapplied> {
-        transaction.batch_execute("SET LOCAL synchronous_commit = off").await?;
+        self.of.hold(transaction).await?;
         self.filling.add(events).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{projection::Row, rebuild::runs::Origin};
+
+    /// Given fifty times as many rows as there is memory for, when they come in batches that are larger than it, then no piece
+    /// grows beyond its share, runs are merged as they become many, and each id's last version comes out.
+    #[tokio::test]
+    async fn what_exceeds_the_memory_goes_to_disk_piece_by_piece() {
+        const MEMORY: usize = 96 << 10;
+        const IDS: usize = 1_000;
+        const VERSIONS: i64 = 45;
+        let directory = tempfile::tempdir().unwrap();
+        let runs = Runs::begin(directory.path(), &Origin { table: 7, topic: "a".into() }).unwrap();
+        let spilling = Spilling::start(runs, MEMORY);
+        let row = |version, number| Row::of_text(version, &[&format!("id-{number:04}"), &"x".repeat(90)]);
+        for version in 1..=VERSIONS {
+            let offset = |number: usize| version * 1_000 + i64::try_from(number).unwrap();
+            let placed = |number| Placed { row: row(version, number), partition: 0, offset: offset(number) };
+            let batch: Vec<_> = (0..IDS).map(placed).collect();
+            spilling.filling.add(&batch).await.unwrap();
+            let held = spilling.filling.arena.lock().await.capacity();
+            assert!(held < MEMORY / PIECES * 3 / 2, "{held} bytes");
+        }
+        let runs = spilling.finish().await.unwrap();
+        let of_one_piece: Vec<_> = runs.sizes().filter(|(level, _)| *level == 0).map(|(_, bytes)| bytes).collect();
+        assert!(of_one_piece.iter().all(|bytes| *bytes <= u64::try_from(MEMORY / PIECES).unwrap()), "{of_one_piece:?}");
+        assert!(runs.sizes().any(|(level, _)| level > 0), "many have become one");
+        assert!(runs.sizes().count() < 128, "few are open at once");
+        let mut merge = runs.merge().unwrap();
+        let versions: Vec<_> = std::iter::from_fn(|| merge.next().unwrap()).map(|record| record.version).collect();
+        assert_eq!(versions, vec![VERSIONS; IDS]);
     }
 }

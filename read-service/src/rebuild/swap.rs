@@ -1,7 +1,7 @@
 //! Putting what a rebuild has filled in the place of what serves, in one transaction.
 //!
 //! A query never goes back: the offsets of what serves are held first, and only once what is new has reached them are the
-//! tables exchanged. An instance that fills the old one finds that its offsets have moved, and goes on from the new ones, with
+//! tables exchanged; and not if what is new has parked what the other one has applied. An instance that fills the old one finds that its offsets have moved, and goes on from the new ones, with
 //! the new table. Queries wait for the exchange itself, and never long: a lock that cannot be had soon is given up and tried
 //! for again.
 
@@ -36,12 +36,14 @@ const CLOSE: i64 = 5_000;
 
 /// What came of a try.
 pub(super) enum Tried {
-    /// It serves.
-    Swapped,
+    /// It serves, and so many aggregates are parked.
+    Swapped { parked: i64 },
     /// Not now, and why.
     Later(String),
     /// Not at all: the table that serves has other columns or checks by now.
     Changed,
+    /// Not at all: what was parked leaves so many aggregates, this one among them, with a lower version than what serves has.
+    GoesBack { aggregates: i64, such_as: String },
 }
 
 /// Who is to be replaced by whom.
@@ -118,6 +120,11 @@ impl Swap<'_> {
         if !self.tables.is_indexed(&transaction).await? {
             return Ok(Tried::Later("the served view has just got another index".to_owned()));
         }
+        let (aggregates, such_as) = self.tables.go_back(&transaction, GENERATION).await?;
+        if let Some(such_as) = such_as {
+            return Ok(Tried::GoesBack { aggregates, such_as });
+        }
+        let parked = self.tables.parked(&transaction, GENERATION).await?;
         self.tables.replace(&transaction).await?;
         if serving.forget(&transaction).await? != held.offsets {
             return Ok(Tried::Later("an instance has just begun to fill the served view".to_owned()));
@@ -129,7 +136,7 @@ impl Swap<'_> {
         // Before the commit: an intake that finds its offsets gone must not begin anew.
         self.stop.cancel();
         transaction.commit().await?;
-        Ok(Tried::Swapped)
+        Ok(Tried::Swapped { parked })
     }
 }
 

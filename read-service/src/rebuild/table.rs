@@ -16,8 +16,8 @@ pub(super) enum Stage {
     None,
     /// The table of this object id is there, and empty.
     Begun(u32),
-    /// It holds what was read, and has its indexes.
-    Loaded,
+    /// The one of this object id holds what was read, and has its indexes.
+    Loaded(u32),
 }
 
 /// The table that serves and the one that will.
@@ -48,7 +48,8 @@ impl Tables {
              FROM pg_class AS found WHERE relnamespace = 'view'::regnamespace AND relname = $1";
         let row = client.query_opt(sql, &[&self.new]).await?;
         row.map_or(Ok(Stage::None), |row| {
-            Ok(if row.try_get(1)? { Stage::Loaded } else { Stage::Begun(row.try_get(0)?) })
+            let table = row.try_get(0)?;
+            Ok(if row.try_get(1)? { Stage::Loaded(table) } else { Stage::Begun(table) })
         })
     }
 
@@ -65,14 +66,14 @@ impl Tables {
         client.query(sql, &[&self.old]).await?.iter().map(|row| row.try_get(0)).collect()
     }
 
-    /// Whether both have the same columns in the same order, and the same checks.
+    /// Whether both have the same columns in the same order, and the same checks, be they valid for all rows already or not.
     pub(super) async fn are_alike(&self, client: &impl GenericClient) -> Result<bool, Error> {
         let sql = "SELECT count(DISTINCT shape) = 1 FROM (
                  SELECT array(SELECT format('%s %s %s', attname, format_type(atttypid, atttypmod), attnotnull)
                               FROM pg_attribute WHERE attrelid = found.oid AND attnum > 0 AND NOT attisdropped
                               ORDER BY attnum)
-                     || array(SELECT format('%s %s', conname, pg_get_constraintdef(oid)) FROM pg_constraint
-                              WHERE conrelid = found.oid AND contype = 'c' ORDER BY conname)
+                     || array(SELECT format('%s %s', conname, replace(pg_get_constraintdef(oid), ' NOT VALID', ''))
+                              FROM pg_constraint WHERE conrelid = found.oid AND contype = 'c' ORDER BY conname)
                  FROM pg_class AS found WHERE relnamespace = 'view'::regnamespace AND relname IN ($1, $2)
              ) AS shapes (shape)";
         client.query_one(sql, &[&self.old, &self.new]).await?.try_get(0)
@@ -84,8 +85,8 @@ impl Tables {
         client.query_one(sql, &[&self.new]).await?.try_get(0)
     }
 
-    /// Makes it, empty and without indexes, for who fills it.
-    pub(super) async fn create(&self, transaction: &Transaction<'_>, filled_by: &str) -> Result<(), Error> {
+    /// Makes it, empty and without indexes, for who fills it. Gives its object id.
+    pub(super) async fn create(&self, transaction: &Transaction<'_>, filled_by: &str) -> Result<u32, Error> {
         let options = "SELECT array_to_string(reloptions, ', ') FROM pg_class
              WHERE relnamespace = 'view'::regnamespace AND relname = $1 AND reloptions IS NOT NULL";
         let options = match transaction.query_opt(options, &[&self.old]).await? {
@@ -97,7 +98,8 @@ impl Tables {
         transaction.batch_execute(&create).await?;
         let comment = "SELECT format('COMMENT ON TABLE view.%I IS %L', $1::text, $2::text)";
         let comment: String = transaction.query_one(comment, &[&self.new, &filled_by]).await?.try_get(0)?;
-        transaction.batch_execute(&comment).await
+        transaction.batch_execute(&comment).await?;
+        transaction.query_one("SELECT format('view.%I', $1::text)::regclass::oid", &[&self.new]).await?.try_get(0)
     }
 
     /// Takes it away.
@@ -216,6 +218,31 @@ impl Tables {
     /// Whether every index of the table that serves is there.
     pub(super) async fn is_indexed(&self, client: &impl GenericClient) -> Result<bool, Error> {
         Ok(self.indexes(client, false).await?.is_empty())
+    }
+
+    /// Of how many aggregates, which this generation has parked, it has a lower version than the table that serves, or none; and
+    /// one of them. All others have come as far as the offsets.
+    pub(super) async fn go_back(
+        &self,
+        transaction: &Transaction<'_>,
+        generation: i32,
+    ) -> Result<(i64, Option<String>), Error> {
+        let Self { old, new } = self;
+        let sql = format!(
+            "SELECT count(*), min(old.id)
+             FROM (SELECT DISTINCT aggregate FROM view.inbox_parked WHERE handler = $1 AND generation = $2) AS parked
+             JOIN view.{old} AS old ON old.id = parked.aggregate
+             LEFT JOIN view.{new} AS new ON new.id = old.id
+             WHERE new.version IS NULL OR new.version < old.version"
+        );
+        let row = transaction.query_one(&sql, &[old, &generation]).await?;
+        Ok((row.try_get(0)?, row.try_get(1)?))
+    }
+
+    /// How many aggregates this generation has parked.
+    pub(super) async fn parked(&self, transaction: &Transaction<'_>, generation: i32) -> Result<i64, Error> {
+        let sql = "SELECT count(DISTINCT aggregate) FROM view.inbox_parked WHERE handler = $1 AND generation = $2";
+        transaction.query_one(sql, &[&self.old, &generation]).await?.try_get(0)
     }
 
     /// Puts it in the place of the table that serves.

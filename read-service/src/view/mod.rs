@@ -40,9 +40,29 @@ pub enum Error {
     Failed(String),
 }
 
-/// The views, each with its table and the topic that it is filled from.
+/// The one list of views, each with its table, the topic that it is filled from, and what makes its rows, a path in `projection`.
+/// It is given to a macro, which makes what there is of each.
+macro_rules! each_view {
+    ($make:ident) => {
+        $make!(
+            Account "account" accounts::ACCOUNT => account::ACCOUNT,
+            Guest "guest" direct_booking::GUEST => guest::GUEST,
+            RoomType "room_type" direct_booking::ROOM_TYPE => room_type::ROOM_TYPE,
+            RatePlan "rate_plan" direct_booking::RATE_PLAN => rate_plan::RATE_PLAN,
+            Booking "booking" direct_booking::BOOKING => booking::BOOKING,
+            Payment "payment" payments::PAYMENT => payment::PAYMENT,
+            Task "task" housekeeping::TASK => task::TASK,
+            Site "site" channel_manager::SITE => site::SITE,
+            SiteBooking "site_booking" channel_manager::SITE_BOOKING => site_booking::SITE_BOOKING,
+        );
+    };
+}
+
+pub(crate) use each_view;
+
+/// What the list says of tables and topics.
 macro_rules! views {
-    ($($name:ident $table:literal $topic:path),+ $(,)?) => {
+    ($($name:ident $table:literal $topic:path => $projection:path),+ $(,)?) => {
         /// A view: one table, filled from one topic.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum View {
@@ -82,17 +102,7 @@ macro_rules! views {
     };
 }
 
-views!(
-    Account "account" accounts::ACCOUNT,
-    Guest "guest" direct_booking::GUEST,
-    RoomType "room_type" direct_booking::ROOM_TYPE,
-    RatePlan "rate_plan" direct_booking::RATE_PLAN,
-    Booking "booking" direct_booking::BOOKING,
-    Payment "payment" payments::PAYMENT,
-    Task "task" housekeeping::TASK,
-    Site "site" channel_manager::SITE,
-    SiteBooking "site_booking" channel_manager::SITE_BOOKING,
-);
+each_view!(views);
 
 impl View {
     /// The view that is filled from this topic of the contracts. It knows a topic's older versions too, since an aggregate's

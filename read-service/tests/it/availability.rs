@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use contracts::direct_booking;
 use inbox::{Delivery, Handler};
 use proptest::{prelude::*, test_runner::TestRunner};
-use read_service::projection::{BOOKING, Projector};
+use read_service::{projection::Projector, view::View};
 use serde_json::{Value, json};
 
 use crate::support::{Server, booking, room_type, tombstone};
@@ -112,7 +112,7 @@ impl Arrival {
 
 /// Applies the batches of both partitions, two transactions open at a time.
 async fn apply(clients: &mut [deadpool_postgres::Object; 2], arrival: &Arrival) {
-    let projector = Projector::new(&BOOKING);
+    let projector = Projector::of(View::Booking);
     let [first, second] = clients;
     let (mut ones, mut others) = (arrival.batches_of(0).into_iter(), arrival.batches_of(1).into_iter());
     let mut turns = arrival.first_commits.iter().cycle();

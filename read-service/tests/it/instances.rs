@@ -1,6 +1,6 @@
 //! Several instances of the service on one database and one Kafka, which come and go at random.
 
-use rand::seq::SliceRandom;
+use rand::{Rng, SeedableRng, rngs::StdRng, seq::SliceRandom};
 
 use crate::{
     support::Views,
@@ -17,6 +17,10 @@ enum Departure {
 /// client ever sees a version go back, whichever instance it asks.
 #[tokio::test(flavor = "multi_thread")]
 async fn instances_come_and_go_and_nothing_is_lost_or_doubled_or_goes_back() {
+    let seed = std::env::var("SEED").map_or_else(|_| rand::random(), |seed| seed.parse().expect("SEED is a number"));
+    // Shown when the test fails.
+    println!("with SEED={seed} the same instances come and go in the same order");
+    let mut chance = StdRng::seed_from_u64(seed);
     let hotel = Hotel::open(Views::create("instances").await, "instances").await;
     let mut instances = [hotel.instance(), hotel.instance(), hotel.instance()];
     let mut changes = hotel.change();
@@ -25,18 +29,18 @@ async fn instances_come_and_go_and_nothing_is_lost_or_doubled_or_goes_back() {
         witness.is_told_more().await;
         // Those who live wait for the dead until their session is over: so several go within that time.
         let mut departures = [Departure::Killed, Departure::InOrder, Departure::Killed];
-        departures.shuffle(&mut rand::rng());
+        departures.shuffle(&mut chance);
         for departure in departures {
-            let number = rand::random_range(0..instances.len());
+            let number = chance.random_range(0..instances.len());
             let victim = &mut instances[number];
             victim.start();
-            changes.go_on(rand::random_range(1..10)).await;
+            changes.go_on(chance.random_range(1..10)).await;
             match departure {
                 Departure::Killed => victim.kill().await,
                 Departure::InOrder => victim.leave().await,
             }
-            changes.go_on(rand::random_range(1..6)).await;
-            if rand::random() {
+            changes.go_on(chance.random_range(1..6)).await;
+            if chance.random() {
                 victim.start();
             }
         }

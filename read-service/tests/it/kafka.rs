@@ -86,6 +86,8 @@ pub(crate) async fn create_topics(prefix: &str) {
 }
 
 pub(crate) async fn publish(prefix: &str, deliveries: &[Delivery]) {
+    let is_read = |delivery: &Delivery| read().any(|topic| *delivery.topic == *topic.name);
+    assert!(deliveries.iter().all(is_read), "a topic that nobody reads here");
     for topic in read() {
         let of = |topic: Topic| deliveries.iter().filter(move |delivery| *delivery.topic == *topic.name);
         if of(topic).next().is_none() {

@@ -25,6 +25,26 @@ fn every_problem_of_the_settings_is_in_one_message() {
     assert!(message.contains("MIGRATION_DATABASE_URL") && !message.contains("secret"), "{message}");
 }
 
+/// Whatever a process is to do, it is asked for the settings of that, and for no others.
+#[test]
+fn a_process_is_asked_for_the_settings_of_its_role() {
+    let (project, serve) = ("KAFKA_BOOTSTRAP_SERVERS", "READ_AFTER_TIMEOUT_MS");
+    let roles: [(&str, &[&str]); 4] = [
+        ("project", &[project]),
+        ("serve", &[serve]),
+        ("project,serve", &[project, serve]),
+        ("cook", &["cook: there are project, serve"]),
+    ];
+    for (role, asked) in roles {
+        let output = run(&["serve", "--role", role, "--read-after-timeout-ms", "soon"]);
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{message}");
+        let all = [project, serve, "cook: there are project, serve"];
+        let found: Vec<_> = all.into_iter().filter(|part| message.contains(part)).collect();
+        assert_eq!(found, asked, "{role}: {message}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn migrations_may_run_again_and_several_at_once() {
     let (first, second) = (TempDatabase::create("migrate").await, TempDatabase::create("migrate").await);

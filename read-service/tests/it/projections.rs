@@ -3,10 +3,7 @@
 use contracts::{Topic, accounts, channel_manager, direct_booking, housekeeping, payments};
 use inbox::{Delivery, Handler};
 use proptest::{prelude::*, test_runner::TestRunner};
-use read_service::projection::{
-    ACCOUNT, BOOKING, GUEST, PAYMENT, Projection, Projector, RATE_PLAN, ROOM_TYPE, SITE, SITE_BOOKING, TASK,
-};
-use serde::de::DeserializeOwned;
+use read_service::{projection::Projector, view::View};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -24,8 +21,8 @@ async fn rows(client: &tokio_postgres::Client, table: &str) -> Vec<Value> {
 
 /// Given a document, when its message is applied, then its row holds this beside nulls; and when its tombstone follows, id
 /// and version are all that is left.
-async fn becomes<D: DeserializeOwned>(projection: &'static Projection<D>, event: Delivery, own: Value) {
-    let (projector, subject) = (Projector::new(projection), event.envelope.subject.clone());
+async fn becomes(view: View, event: Delivery, own: Value) {
+    let (projector, subject) = (Projector::of(view), event.envelope.subject.clone());
     let (table, topic) = (projector.name(), projector.topics()[0]);
     let views = Views::create(table).await;
     let held = async |version: i64, erased: bool, own: &Value| {
@@ -50,19 +47,19 @@ async fn an_account() {
         "status": "OPEN", "name": "Ada", "street": "High Street 1", "postal_code": "8001", "city": "Zürich",
         "country": "CH", "email": "ada@example.org",
     });
-    becomes(&ACCOUNT, account("a", 1, "Ada"), row).await;
+    becomes(View::Account, account("a", 1, "Ada"), row).await;
 }
 
 #[tokio::test]
 async fn a_guest() {
-    becomes(&GUEST, guest("g", 1, "Gus"), json!({"name": "Gus", "email": "gus@example.org"})).await;
+    becomes(View::Guest, guest("g", 1, "Gus"), json!({"name": "Gus", "email": "gus@example.org"})).await;
 }
 
 #[tokio::test]
 async fn a_room_type() {
     let rooms = ["101", "{odd, \"one\"}", "zwölf"];
     becomes(
-        &ROOM_TYPE,
+        View::RoomType,
         room_type("A", 1, &rooms),
         json!({"name": "Room A", "rooms": [
             {"number": "101", "stepFree": true},
@@ -79,7 +76,7 @@ async fn a_rate_plan() {
         "room_type_id": "double", "name": "Flexible", "nightly_rate_minor": 9900, "nightly_rate_currency": "EUR",
         "valid_until": "2026-12-31T23:59:59+00:00",
     });
-    becomes(&RATE_PLAN, rate_plan("p", 1, 9900), row).await;
+    becomes(View::RatePlan, rate_plan("p", 1, 9900), row).await;
 }
 
 /// The columns of a booking of the tests which do not depend on who made it.
@@ -95,7 +92,7 @@ fn booked(more: &Value) -> Value {
 
 #[tokio::test]
 async fn a_booking_on_an_account() {
-    becomes(&BOOKING, booking("7", 1, "2026-03-01", &json!({})), booked(&json!({"account_id": "a1"}))).await;
+    becomes(View::Booking, booking("7", 1, "2026-03-01", &json!({})), booked(&json!({"account_id": "a1"}))).await;
 }
 
 #[tokio::test]
@@ -110,14 +107,14 @@ async fn a_guests_booking_with_all_that_can_become_of_it() {
         "confirmation_requested_at": "2026-01-03T00:00:00+00:00", "cancelled_at": "2026-01-04T00:00:00+00:00",
         "checked_in_at": "2026-01-05T00:00:00+00:00", "checked_out_at": "2026-01-06T00:00:00.5+00:00",
     });
-    becomes(&BOOKING, booking("7", 1, "2026-03-01", &event), booked(&row)).await;
+    becomes(View::Booking, booking("7", 1, "2026-03-01", &event), booked(&row)).await;
 }
 
 #[tokio::test]
 async fn a_booking_that_a_site_had_sold() {
     let event = json!({"bookedBy": {"kind": "CHANNEL", "siteId": "example", "reference": "E-1"}});
     let row = booked(&json!({"site_id": "example", "site_reference": "E-1"}));
-    becomes(&BOOKING, booking("7", 1, "2026-03-01", &event), row).await;
+    becomes(View::Booking, booking("7", 1, "2026-03-01", &event), row).await;
 }
 
 #[tokio::test]
@@ -127,7 +124,7 @@ async fn a_payment() {
         "status": "DECLINED", "guest_id": "g1", "amount_minor": 22500, "amount_currency": "EUR",
         "decline_reason": "no-card", "status_since": "2026-01-02T03:04:06+00:00",
     });
-    becomes(&PAYMENT, payment("7", 1, "DECLINED", &event), row).await;
+    becomes(View::Payment, payment("7", 1, "DECLINED", &event), row).await;
 }
 
 #[tokio::test]
@@ -137,14 +134,14 @@ async fn a_task() {
         "kind": "PREPARATION", "status": "COMPLETED", "booking_id": "7", "room_type_id": "double", "room": "101",
         "day": "2026-03-02", "completed_at": "2026-03-02T11:00:00+00:00",
     });
-    becomes(&TASK, task("t", 1, "2026-03-02", &event), row).await;
+    becomes(View::Task, task("t", 1, "2026-03-02", &event), row).await;
 }
 
 #[tokio::test]
 async fn a_site() {
     let allotments = json!([{"roomTypeId": "double", "rooms": 3}, {"roomTypeId": "single", "rooms": 0}]);
     let row = json!({"status": "CONNECTED", "name": "Example", "allotments": allotments});
-    becomes(&SITE, site("example", 1, &allotments), row).await;
+    becomes(View::Site, site("example", 1, &allotments), row).await;
 }
 
 #[tokio::test]
@@ -156,7 +153,7 @@ async fn a_booking_of_a_site() {
         "rejection": "no-room",
     });
     let event = json!({"status": "REJECTED", "rejection": "no-room"});
-    becomes(&SITE_BOOKING, site_booking("7", 1, "2026-03-01", &event), row).await;
+    becomes(View::SiteBooking, site_booking("7", 1, "2026-03-01", &event), row).await;
 }
 
 /// How events arrive: which of the history's, in which order, some of them twice; and how many in each batch.
@@ -169,8 +166,8 @@ fn arrivals(events: usize) -> impl Strategy<Value = (Vec<usize>, Vec<usize>)> {
 
 /// Given a history, when its events arrive in any order, some twice, in any batches, then the table holds the same rows
 /// as when each came once and in order.
-fn any_arrival_gives_the_same_rows<D: DeserializeOwned>(projection: &'static Projection<D>, history: &[Delivery]) {
-    let projector = &Projector::new(projection);
+fn any_arrival_gives_the_same_rows(view: View, history: &[Delivery]) {
+    let projector = &Projector::of(view);
     let table = projector.name();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let views = runtime.block_on(Views::create(table));
@@ -212,13 +209,16 @@ fn accounts_are_the_same_however_their_events_arrive() {
         account("c", 1, "Cem"),
         account("c", 5, "Cem, after versions that were compacted away"),
     ];
-    any_arrival_gives_the_same_rows(&ACCOUNT, &history);
+    any_arrival_gives_the_same_rows(View::Account, &history);
 }
 
 #[test]
 fn guests_are_the_same_however_their_events_arrive() {
     let erased = tombstone(direct_booking::GUEST, "g", 2);
-    any_arrival_gives_the_same_rows(&GUEST, &[guest("g", 1, "Gus"), erased, guest("h", 1, ""), guest("h", 3, "Hal")]);
+    any_arrival_gives_the_same_rows(
+        View::Guest,
+        &[guest("g", 1, "Gus"), erased, guest("h", 1, ""), guest("h", 3, "Hal")],
+    );
 }
 
 #[test]
@@ -230,14 +230,14 @@ fn room_types_are_the_same_however_their_events_arrive() {
         tombstone(direct_booking::ROOM_TYPE, "B", 2),
         room_type("C", 3, &["zwölf"]),
     ];
-    any_arrival_gives_the_same_rows(&ROOM_TYPE, &history);
+    any_arrival_gives_the_same_rows(View::RoomType, &history);
 }
 
 #[test]
 fn rate_plans_are_the_same_however_their_events_arrive() {
     let history =
         [rate_plan("p", 1, 1), rate_plan("p", 2, i64::MAX), rate_plan("q", 1, i64::MIN), rate_plan("q", 7, 0)];
-    any_arrival_gives_the_same_rows(&RATE_PLAN, &history);
+    any_arrival_gives_the_same_rows(View::RatePlan, &history);
 }
 
 #[test]
@@ -250,7 +250,7 @@ fn bookings_are_the_same_however_their_events_arrive() {
         tombstone(direct_booking::BOOKING, "3", 2),
         booking("4", 1, "2026-03-02", &json!({"bookedBy": {"kind": "GUEST", "guestId": "g"}})),
     ];
-    any_arrival_gives_the_same_rows(&BOOKING, &history);
+    any_arrival_gives_the_same_rows(View::Booking, &history);
 }
 
 #[test]
@@ -262,7 +262,7 @@ fn payments_are_the_same_however_their_events_arrive() {
         payment("2", 3, "DECLINED", &json!({"declineReason": "no-card"})),
         tombstone(payments::PAYMENT, "3", 1),
     ];
-    any_arrival_gives_the_same_rows(&PAYMENT, &history);
+    any_arrival_gives_the_same_rows(View::Payment, &history);
 }
 
 #[test]
@@ -274,7 +274,7 @@ fn tasks_are_the_same_however_their_events_arrive() {
         task("2", 2, "2026-03-01", &json!({"status": "CANCELLED"})),
         tombstone(housekeeping::TASK, "2", 3),
     ];
-    any_arrival_gives_the_same_rows(&TASK, &history);
+    any_arrival_gives_the_same_rows(View::Task, &history);
 }
 
 #[test]
@@ -285,7 +285,7 @@ fn sites_are_the_same_however_their_events_arrive() {
         site("b", 1, &json!([{"roomTypeId": "double", "rooms": u32::MAX}])),
         tombstone(channel_manager::SITE, "b", 2),
     ];
-    any_arrival_gives_the_same_rows(&SITE, &history);
+    any_arrival_gives_the_same_rows(View::Site, &history);
 }
 
 #[test]
@@ -296,7 +296,23 @@ fn bookings_of_sites_are_the_same_however_their_events_arrive() {
         site_booking("2", 1, "2026-03-01", &json!({})),
         tombstone(channel_manager::SITE_BOOKING, "2", 2),
     ];
-    any_arrival_gives_the_same_rows(&SITE_BOOKING, &history);
+    any_arrival_gives_the_same_rows(View::SiteBooking, &history);
+}
+
+/// Given an instance of before, which reads the first version of the room types' contract, when it is the first to apply a version,
+/// then it is refused, and the same version's new document is not kept away.
+#[tokio::test]
+async fn a_room_type_of_the_old_form_is_refused() {
+    let (views, old) = (Views::create("old form").await, r#"{"103", "104"}"#);
+    let insert = "INSERT INTO view.room_type (id, version, erased, name, rooms, changed_at, applied_at)
+        VALUES ('A', 8, false, 'Room A', to_jsonb($1::text::text[]), now(), now())";
+    let refusal = views.client().await.execute(insert, &[&old]).await.unwrap_err();
+    assert_eq!(refusal.as_db_error().and_then(|error| error.constraint()), Some("rooms_are_objects"), "{refusal}");
+    views
+        .fill(&[room_type("A", 8, &["103"]), room_type("B", 1, &[]), tombstone(direct_booking::ROOM_TYPE, "B", 2)])
+        .await;
+    let rows = rows(&*views.client().await, "room_type").await;
+    assert_eq!((&rows[0]["rooms"], &rows[1]["version"]), (&json!([{"number": "103", "stepFree": true}]), &json!(2)));
 }
 
 /// Given two connections, when each applies batches about the same bookings at once, in orders of their own, then neither
@@ -307,7 +323,7 @@ async fn two_who_write_the_same_rows_at_once_end_with_the_highest_versions() {
     const VERSIONS: i64 = 20;
     let views = Views::create("at once").await;
     let write = async |backwards: bool| {
-        let (mut client, projector) = (views.client().await, Projector::new(&BOOKING));
+        let (mut client, projector) = (views.client().await, Projector::of(View::Booking));
         for version in 1..=VERSIONS {
             let version = if backwards { VERSIONS + 1 - version } else { version };
             let mut batch: Vec<_> =
@@ -326,7 +342,7 @@ async fn two_who_write_the_same_rows_at_once_end_with_the_highest_versions() {
 
 #[tokio::test]
 async fn an_event_that_changes_nothing_leaves_applied_at_alone() {
-    let (views, bookings) = (Views::create("applied at").await, Projector::new(&BOOKING));
+    let (views, bookings) = (Views::create("applied at").await, Projector::of(View::Booking));
     let event = booking("1", 3, "2026-03-01", &json!({}));
     let client = views.client().await;
     let applied_at = async || -> chrono::DateTime<chrono::Utc> {
@@ -342,7 +358,7 @@ async fn an_event_that_changes_nothing_leaves_applied_at_alone() {
 async fn the_service_may_not_remove_a_row_nor_change_a_table() {
     let views = Views::create("privileges").await;
     let client = views.client().await;
-    let tables = read_service::view::View::ALL.iter().map(|view| view.table());
+    let tables = View::ALL.iter().map(|view| view.table());
     let mut statements: Vec<_> = tables.map(|table| format!("DELETE FROM view.{table}")).collect();
     statements.extend(
         ["TRUNCATE view.event", "UPDATE view.event SET type = ''", "CREATE TABLE view.mine ()"].map(str::to_owned),
@@ -357,32 +373,32 @@ async fn the_service_may_not_remove_a_row_nor_change_a_table() {
 /// fail its whole batch in the database.
 #[test]
 fn what_postgres_could_not_hold_is_refused_before_it_gets_there() {
-    fn refusal<D: DeserializeOwned>(projection: &'static Projection<D>, delivery: &Delivery) -> String {
-        Projector::new(projection).decode(delivery).err().map(|error| error.to_string()).unwrap_or_default()
+    fn refusal(view: View, delivery: &Delivery) -> String {
+        Projector::of(view).decode(delivery).err().map(|error| error.to_string()).unwrap_or_default()
     }
     let nul = "holds the character U+0000";
-    assert_eq!(refusal(&ACCOUNT, &account("a", 1, "nul \0 inside")), format!("name: {nul}"));
-    assert_eq!(refusal(&ROOM_TYPE, &room_type("a", 1, &["101", "\0"])), format!("rooms: {nul}"));
+    assert_eq!(refusal(View::Account, &account("a", 1, "nul \0 inside")), format!("name: {nul}"));
+    assert_eq!(refusal(View::RoomType, &room_type("a", 1, &["101", "\0"])), format!("rooms: {nul}"));
     assert_eq!(
-        refusal(&SITE_BOOKING, &site_booking("1", 1, "2026-03-01", &json!({"reference": "\0"}))),
+        refusal(View::SiteBooking, &site_booking("1", 1, "2026-03-01", &json!({"reference": "\0"}))),
         format!("reference: {nul}")
     );
     let too_late = booking("1", 1, "2026-03-01", &json!({"checkIn": "+20000-01-01"}));
-    assert_eq!(refusal(&BOOKING, &too_late), "check_in: the year 20000");
+    assert_eq!(refusal(View::Booking, &too_late), "check_in: the year 20000");
     let too_early = booking("1", 1, "2026-03-01", &json!({"madeAt": "0000-01-01T00:00:00Z"}));
-    assert_eq!(refusal(&BOOKING, &too_early), "made_at: the year 0");
+    assert_eq!(refusal(View::Booking, &too_early), "made_at: the year 0");
     let unknown = booking("1", 1, "2026-03-01", &json!({"status": "LOST"}));
-    assert!(refusal(&BOOKING, &unknown).contains("unknown variant"));
+    assert!(refusal(View::Booking, &unknown).contains("unknown variant"));
     let mut unversioned = tombstone(direct_booking::BOOKING, "1", 1);
     unversioned.envelope.sequence = None;
-    assert!(refusal(&BOOKING, &unversioned).contains("without a version"));
+    assert!(refusal(View::Booking, &unversioned).contains("without a version"));
     let long = "x".repeat(257);
-    assert_eq!(refusal(&BOOKING, &tombstone(direct_booking::BOOKING, &long, 1)), "id: 257 bytes, more than 256");
+    assert_eq!(refusal(View::Booking, &tombstone(direct_booking::BOOKING, &long, 1)), "id: 257 bytes, more than 256");
 }
 
 #[test]
 fn a_document_about_something_else_than_its_message_is_refused() {
-    let room_types = Projector::new(&ROOM_TYPE);
+    let room_types = Projector::of(View::RoomType);
     let misplaced = |topic: Topic, id, version, document| delivery(topic, id, version, Some(document));
     let document = json!({"roomTypeId": "A", "version": 1, "name": "A", "rooms": []});
     assert!(room_types.decode(&misplaced(direct_booking::ROOM_TYPE, "A", 1, &document)).is_ok());

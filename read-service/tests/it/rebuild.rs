@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, future::poll_fn, time::Duration};
 
 use contracts::{accounts, direct_booking};
-use inbox::Delivery;
+use inbox::{Delivery, Handler, Unapplied};
+use read_service::{projection::Anew, view::View};
 use serde_json::{Value, json};
 use servers::{Process, eventually, shared, unique_prefix};
 use telemetry::CancellationToken;
@@ -17,6 +18,28 @@ use crate::{
 
 /// How long a rebuild may take.
 const BOUND: Duration = Duration::from_secs(60);
+
+/// What a rebuild can be made to wait for, see [`Hotel::make_gates`].
+#[derive(Clone, Copy)]
+enum Gate {
+    /// To move an offset of the first partition, before anything of the batch is applied.
+    Offset = 1,
+    /// To copy a row.
+    Row,
+    /// To make an index.
+    Index,
+    /// To end a swap, all of which is done but the commit.
+    Swap,
+}
+
+/// A gate that is shut, until this is told otherwise or dropped.
+struct Shut(deadpool_postgres::Object);
+
+impl Shut {
+    async fn open(self) {
+        self.0.batch_execute("SELECT pg_advisory_unlock_all()").await.unwrap();
+    }
+}
 
 /// A database, topics of its own, and a place for runs.
 struct Hotel {
@@ -66,6 +89,91 @@ impl Hotel {
         let ended = process.wait(BOUND).await.unwrap();
         assert!(!ended.success(), "{}", process.log());
         process.log()
+    }
+
+    /// Makes the gates, all of them open, of triggers, a check and an index of bookings. Who waits at one sleeps, since a lock
+    /// would be given up.
+    async fn make_gates(&self) {
+        self.execute(
+            "CREATE FUNCTION public.pass(gate integer) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN
+                 WHILE NOT pg_try_advisory_xact_lock_shared(gate) LOOP PERFORM pg_sleep(0.01); END LOOP;
+                 RETURN true;
+             END $$;
+             CREATE FUNCTION public.pass(id text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS
+                 $$ BEGIN PERFORM public.pass(3); RETURN id; END $$;
+             CREATE FUNCTION public.pass() RETURNS trigger LANGUAGE plpgsql AS
+                 $$ BEGIN PERFORM public.pass(TG_ARGV[0]::integer); RETURN NEW; END $$;
+             CREATE TRIGGER moves BEFORE UPDATE ON view.inbox_offset FOR EACH ROW
+                 WHEN (OLD.generation = 2 AND NEW.generation = 2 AND NEW.partition = 0)
+                 EXECUTE FUNCTION public.pass('1');
+             CREATE TRIGGER becomes BEFORE UPDATE ON view.inbox_offset FOR EACH ROW
+                 WHEN (OLD.generation <> NEW.generation) EXECUTE FUNCTION public.pass('4');
+             ALTER TABLE view.booking ADD CONSTRAINT gate CHECK (public.pass(2));
+             CREATE INDEX gate ON view.booking (public.pass(id))",
+        )
+        .await;
+    }
+
+    async fn shut(&self, gate: Gate) -> Shut {
+        let keeper = self.views.owner().await;
+        keeper.batch_execute(&format!("SELECT pg_advisory_lock({})", gate as i32)).await.unwrap();
+        Shut(keeper)
+    }
+
+    /// The statements of rebuilds that wait at a gate.
+    async fn waiting(&self) -> Vec<String> {
+        let sql = "SELECT query FROM pg_stat_activity WHERE datname = current_database()
+                   AND application_name = 'read-service rebuild' AND wait_event = 'PgSleep'";
+        self.views.owner().await.query(sql, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
+    }
+
+    /// Waits until a rebuild waits at a gate, with this statement, and asserts that it is in this stage.
+    async fn stands_still(&self, process: &Process, stage: &str, statement: &str) {
+        const STAGES: [&str; 4] = ["reading its topic", "loading", "making its indexes", "following its topic"];
+        eventually(stage, SOON, async || {
+            let log = process.log();
+            assert!(process.status().is_none(), "{log}");
+            let waiting = self.waiting().await;
+            let is_there = waiting.iter().any(|query| query.contains(statement));
+            if is_there { Ok(Some(())) } else { Err(format!("{waiting:?} {log}")) }
+        })
+        .await;
+        let log = process.log();
+        let last = STAGES.iter().max_by_key(|stage| log.rfind(**stage)).unwrap();
+        assert_eq!(*last, stage, "{log}");
+    }
+
+    /// Ends all connections of rebuilds, as a restart of the server does.
+    async fn disconnect(&self) {
+        let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                   WHERE datname = current_database() AND application_name = 'read-service rebuild'";
+        self.execute(end).await;
+        self.nobody_is_connected().await;
+    }
+
+    /// Waits until the server has noticed that nobody rebuilds any more.
+    async fn nobody_is_connected(&self) {
+        let select = "SELECT to_jsonb(query) FROM pg_stat_activity
+                      WHERE datname = current_database() AND application_name = 'read-service rebuild'";
+        eventually("nobody is connected", SOON, async || {
+            let queries = self.json(select).await;
+            if queries.is_empty() { Ok(Some(())) } else { Err(format!("{queries:?}")) }
+        })
+        .await;
+    }
+
+    /// The runs that count, each with what tells that it is the same file.
+    fn runs(&self) -> BTreeMap<u64, std::time::SystemTime> {
+        let mut runs = BTreeMap::new();
+        for view in std::fs::read_dir(self.runs.path().join("runs")).unwrap() {
+            let view = view.unwrap().path();
+            let manifest: Value = serde_json::from_slice(&std::fs::read(view.join("manifest.json")).unwrap()).unwrap();
+            for run in manifest["runs"].as_array().unwrap() {
+                let file = run["file"].as_u64().unwrap();
+                runs.insert(file, view.join(format!("{file}.run")).metadata().unwrap().modified().unwrap());
+            }
+        }
+        runs
     }
 
     async fn publish(&self, deliveries: &[Delivery]) {
@@ -277,47 +385,164 @@ async fn queries_neither_fail_nor_go_back_meanwhile() {
     other.end().await;
 }
 
-/// Given a rebuild that is killed while it reads, loads, makes indexes and follows, when it is run again each time, then it
-/// goes on, and what comes out is the same.
+/// Given a rebuild that is killed in each stage, standing still there, when it is run again each time, then it goes on, and what
+/// comes out is the same.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_killed_goes_on() {
+async fn what_is_killed_in_any_stage_goes_on() {
     let hotel = Hotel::open("rebuild-killed").await;
-    hotel.publish(&a_history()).await;
+    let history = a_history();
+    hotel.publish(&history).await;
     let service = hotel.serve().await;
     hotel.applied("booking", 6_000).await;
     service.end().await;
     let before = hotel.rows("booking").await;
     hotel.execute("UPDATE view.booking SET room = 'wrong' WHERE NOT erased").await;
-    // Who reads keeps the swap away.
-    let mut reader = hotel.views.owner().await;
-    let reading = reader.transaction().await.unwrap();
-    reading.batch_execute("LOCK TABLE view.booking IN ACCESS SHARE MODE").await.unwrap();
-    for stage in ["reading its topic", "loading", "making its indexes", "following"] {
+    hotel.make_gates().await;
+    let wrong = hotel.rows("booking").await;
+    let mut read = BTreeMap::new();
+    let stages = [
+        (Gate::Offset, "reading its topic", "next_offset"),
+        (Gate::Row, "loading", "COPY"),
+        (Gate::Index, "making its indexes", "CREATE INDEX"),
+        (Gate::Offset, "following its topic", "next_offset"),
+        (Gate::Swap, "following its topic", "SET generation"),
+    ];
+    for (number, (gate, stage, statement)) in stages.into_iter().enumerate() {
+        if number == 3 {
+            // So that there is something to follow, which changes nothing.
+            hotel.publish(&history[..200]).await;
+        }
+        let shut = hotel.shut(gate).await;
         let process = hotel.rebuild(&["booking"]);
-        eventually(stage, SOON, async || {
-            let log = process.log();
-            assert!(process.status().is_none(), "{log}");
-            // A stage may be over before it is seen.
-            if log.contains(stage) || log.contains("following") { Ok(Some(())) } else { Err(log) }
-        })
-        .await;
+        hotel.stands_still(&process, stage, statement).await;
+        match number {
+            0 => {
+                let written = async || Ok::<_, String>(Some(hotel.runs()).filter(|runs| !runs.is_empty()));
+                read = eventually("the other partitions are read", SOON, written).await;
+            }
+            1 => {
+                let runs = hotel.runs();
+                assert!(read.iter().all(|(file, at)| runs.get(file) == Some(at)), "{runs:?} go on from {read:?}");
+            }
+            _ => {}
+        }
+        assert_eq!(process.log().contains("going on where an earlier rebuild was"), number > 0, "{}", process.log());
         process.kill().await.unwrap();
+        shut.open().await;
+        hotel.nobody_is_connected().await;
+        assert!(hotel.rows("booking").await == wrong, "it has not been touched while {stage}");
     }
-    reading.rollback().await.unwrap();
     let log = hotel.rebuilt(&["booking"]).await;
     assert!(log.contains("going on where an earlier rebuild was") && !log.contains("reading its topic"), "{log}");
     assert_eq!(hotel.rows("booking").await, before);
     hotel.assert_tidy().await;
-    // And one that is told to stop says so.
+}
+
+/// Given a rebuild that reads, when it is told to stop, then it says what to do, and another one goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_stopped_goes_on() {
+    let hotel = Hotel::open("rebuild-stopped").await;
+    hotel.publish(&a_history()).await;
+    hotel.make_gates().await;
+    let shut = hotel.shut(Gate::Offset).await;
     let process = hotel.rebuild(&["booking"]);
-    eventually("it has begun", SOON, async || {
-        if process.log().contains("reading its topic") { Ok(Some(())) } else { Err(process.log()) }
-    })
-    .await;
+    hotel.stands_still(&process, "reading its topic", "next_offset").await;
     let ended = process.terminate(SOON).await.unwrap();
-    assert!(ended.success() || process.log().contains("goes on where it was"), "{}", process.log());
-    hotel.rebuilt(&["booking"]).await;
+    assert!(!ended.success() && process.log().contains("goes on where it was"), "{}", process.log());
+    shut.open().await;
+    let log = hotel.rebuilt(&["booking"]).await;
+    assert!(log.contains("going on where an earlier rebuild was"), "{log}");
+    assert_eq!(hotel.rows("booking").await.len(), 1_500);
+}
+
+/// Given a rebuild that reads, when its connections are lost while it is paused, then another one is refused in its directory, and
+/// starts over in another; and the first ends when it wakes up, and has spoilt nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_at_once_lose_nothing() {
+    let hotel = Hotel::open("rebuild-twice").await;
+    hotel.publish(&a_history()).await;
+    let service = hotel.serve().await;
+    hotel.applied("booking", 6_000).await;
+    service.end().await;
+    let before = hotel.rows("booking").await;
+    hotel.make_gates().await;
+    let elsewhere =
+        Hotel { views: hotel.views.clone(), prefix: hotel.prefix.clone(), runs: tempfile::tempdir().unwrap() };
+    let shut = hotel.shut(Gate::Offset).await;
+    let first = hotel.rebuild(&["booking"]);
+    hotel.stands_still(&first, "reading its topic", "next_offset").await;
+    let log = elsewhere.refused(&["booking"]).await;
+    assert!(log.contains("another rebuild of booking is under way"), "{log}");
+
+    first.pause().unwrap();
+    hotel.disconnect().await;
+    let log = hotel.refused(&["booking"]).await;
+    assert!(log.contains("still uses the directory"), "{log}");
+    hotel.nobody_is_connected().await;
+    let second = elsewhere.rebuild(&["booking"]);
+    hotel.stands_still(&second, "reading its topic", "next_offset").await;
+    assert!(second.log().contains("not in this directory: starting over"), "{}", second.log());
+    first.resume().unwrap();
+    let ended = first.wait(SOON).await.unwrap();
+    assert!(!ended.success() && first.log().contains("was lost; run it again"), "{}", first.log());
+    shut.open().await;
+    let ended = second.wait(BOUND).await.unwrap();
+    assert!(ended.success() && second.log().contains("loaded 1500 rows"), "{}", second.log());
     assert_eq!(hotel.rows("booking").await, before);
+    hotel.assert_tidy().await;
+}
+
+/// Given the table of a rebuild, when another one replaces it or is about to, then who filled it is told to try later, and so moves
+/// no offset.
+#[tokio::test]
+async fn who_fills_what_was_replaced_is_held_up() {
+    let views = Views::create("rebuild-fenced").await;
+    let mut owner = views.owner().await;
+    let make = async || -> u32 {
+        let make = "DROP TABLE IF EXISTS view.account_rebuild;
+            CREATE TABLE view.account_rebuild (LIKE view.account INCLUDING ALL)";
+        owner.batch_execute(make).await.unwrap();
+        owner.query_one("SELECT 'view.account_rebuild'::regclass::oid", &[]).await.unwrap().get(0)
+    };
+    let first = Anew::of(View::Account, make().await);
+    let mut filling = views.owner().await;
+    let mut fill = async |anew: &Anew| {
+        let row = anew.decode(&account("a1", 1, "Ada")).unwrap().unwrap();
+        let transaction = filling.transaction().await.unwrap();
+        anew.apply(&transaction, &[row]).await
+    };
+    fill(&first).await.unwrap();
+    let second = Anew::of(View::Account, make().await);
+    assert!(matches!(fill(&first).await, Err(Unapplied::Delayed(_))));
+    fill(&second).await.unwrap();
+    let replacing = owner.transaction().await.unwrap();
+    replacing.batch_execute("DROP TABLE view.account_rebuild").await.unwrap();
+    assert!(matches!(fill(&second).await, Err(Unapplied::Delayed(_))));
+    replacing.commit().await.unwrap();
+    assert!(matches!(fill(&second).await, Err(Unapplied::Delayed(_))));
+}
+
+/// Given a version that is served and that the database refuses by now, when the view is rebuilt, then it is not put in place with
+/// an older one; and it is, once a later version is there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rebuild_that_would_go_back_is_refused() {
+    let hotel = Hotel::open("rebuild-back").await;
+    hotel.publish(&[account("a1", 1, "Ada"), account("a1", 2, "Mallory"), account("a2", 1, "Bob")]).await;
+    let service = hotel.serve().await;
+    hotel.applied("account", 3).await;
+    service.end().await;
+    let before = hotel.rows("account").await;
+    hotel.execute("ALTER TABLE view.account ADD CONSTRAINT honest CHECK (name <> 'Mallory') NOT VALID").await;
+    let log = hotel.refused(&["account"]).await;
+    for part in ["1 of view.account's aggregates would go back, such as a1", "inbox list", "--start-over"] {
+        assert!(log.contains(part), "{part} is not in {log}");
+    }
+    assert_eq!(hotel.rows("account").await, before);
+    hotel.publish(&[account("a1", 3, "Ada")]).await;
+    let log = hotel.rebuilt(&["account"]).await;
+    assert!(log.contains("going on where") && log.contains("nothing is parked"), "{log}");
+    assert_eq!(hotel.rows("account").await[0]["version"], 3);
+    hotel.assert_tidy().await;
 }
 
 /// Given a rebuild that was ended when a migration has changed the view, when it is run again, then it starts over, and the view
@@ -370,15 +595,16 @@ async fn what_cannot_be_applied_is_set_aside_anew() {
     let letters = hotel.letters().await;
     assert_eq!((before.len(), letters.len()), (4, 1), "{letters:?}");
     let log = hotel.rebuilt(&["account"]).await;
-    assert!(log.contains("loaded 4 rows"), "{log}");
+    assert!(log.contains("loaded 4 rows") && log.contains("1 aggregate is parked"), "{log}");
     assert_eq!((hotel.rows("account").await, hotel.letters().await), (before, letters));
 
     // From now on the database refuses one that is there.
     hotel.execute("DELETE FROM view.account WHERE id = 'a4'").await;
     hotel.execute("ALTER TABLE view.account ADD CONSTRAINT honest CHECK (name <> 'Mallory')").await;
     let log = hotel.rebuilt(&["account"]).await;
-    assert!(log.contains("filling it message by message") && log.contains("honest"), "{log}");
-    assert!(!log.contains("Mallory"), "what is personal is not told: {log}");
+    for part in ["filling it message by message", "honest", "2 aggregates are parked"] {
+        assert!(log.contains(part), "{part} is not in {log}");
+    }
     assert!(!log.contains("Mallory"), "what is personal is not told: {log}");
     let rows = hotel.rows("account").await;
     assert_eq!((rows.len(), &rows[3]["name"]), (4, &json!("Dot")), "the last version that it takes");
@@ -393,6 +619,11 @@ async fn what_cannot_be_applied_is_set_aside_anew() {
     let retried = Process::spawn("read-service", retry, &environment).unwrap();
     assert!(retried.wait(SOON).await.unwrap().success(), "{}", retried.log());
     assert_eq!(hotel.rows("account").await[3]["name"], "Mallory");
+    let (live, letters) = (hotel.rows("account").await, hotel.letters().await);
+    assert_eq!(letters.len(), 1, "{letters:?}");
+    let log = hotel.rebuilt(&["account"]).await;
+    assert!(log.contains("loaded 4 rows"), "{log}");
+    assert_eq!((hotel.rows("account").await, hotel.letters().await), (live, letters));
     service.end().await;
 }
 

@@ -7,11 +7,10 @@ use contracts::{Topic, accounts, channel_manager, direct_booking, envelope::Enve
 use inbox::{Delivery, Handler};
 use read_service::{
     Error, Serving, Settings, live,
-    projection::{self, Projection, Projector},
+    projection::Projector,
     serve,
-    view::{Options, ROLE},
+    view::{Options, ROLE, View},
 };
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use servers::{TempDatabase, eventually};
 use telemetry::{CancellationToken, database::Database, health::Health, metrics::Metrics};
@@ -64,25 +63,14 @@ impl Views {
         apply(&mut client, handler, deliveries).await;
     }
 
-    /// Applies messages about any view.
+    /// Applies messages about any views.
     pub(crate) async fn fill(&self, deliveries: &[Delivery]) {
-        self.fill_one(&projection::ACCOUNT, deliveries).await;
-        self.fill_one(&projection::GUEST, deliveries).await;
-        self.fill_one(&projection::ROOM_TYPE, deliveries).await;
-        self.fill_one(&projection::RATE_PLAN, deliveries).await;
-        self.fill_one(&projection::BOOKING, deliveries).await;
-        self.fill_one(&projection::PAYMENT, deliveries).await;
-        self.fill_one(&projection::TASK, deliveries).await;
-        self.fill_one(&projection::SITE, deliveries).await;
-        self.fill_one(&projection::SITE_BOOKING, deliveries).await;
-    }
-
-    async fn fill_one<D: DeserializeOwned>(&self, projection: &'static Projection<D>, deliveries: &[Delivery]) {
-        let projector = Projector::new(projection);
-        let topic = projector.topics()[0].name;
-        let about: Vec<_> = deliveries.iter().filter(|delivery| *delivery.topic == *topic).cloned().collect();
-        if !about.is_empty() {
-            self.apply(&projector, &about).await;
+        let of = |delivery: &&Delivery| View::of_topic(&delivery.topic).expect("a topic that a view is filled from");
+        for view in View::ALL {
+            let about: Vec<_> = deliveries.iter().filter(|delivery| of(delivery) == *view).cloned().collect();
+            if !about.is_empty() {
+                self.apply(&Projector::of(*view), &about).await;
+            }
         }
     }
 }
