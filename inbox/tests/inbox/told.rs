@@ -15,8 +15,8 @@ fn telling(statements: &[&'static str]) -> (Recorder, Told) {
 }
 
 async fn await_told(told: &mut Told, expected: &[Option<usize>]) {
-    let waited = tokio::time::timeout(DEADLINE, told.wait_for(|told| told.as_slice() == expected)).await;
-    assert!(waited.is_ok(), "{:?}", told.borrow());
+    let in_time = tokio::time::timeout(DEADLINE, told.wait_for(|told| told.as_slice() == expected)).await.is_ok();
+    assert!(in_time, "{:?}", told.borrow());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -97,6 +97,6 @@ impl Handler for Journal {
     }
 
     async fn tell(&self, client: &Client, applied: Option<&[Row]>) -> Result<(), tokio_postgres::Error> {
-        told::tell(client, JOURNAL, [Kind::Subject, Kind::Correlation].into_iter(), applied).await
+        told::tell(client, JOURNAL, || vec![Kind::Subject, Kind::Correlation], applied).await
     }
 }

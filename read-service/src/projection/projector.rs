@@ -163,6 +163,6 @@ impl Handler for Projector {
     }
 
     async fn tell(&self, client: &Client, applied: Option<&[Row]>) -> Result<(), tokio_postgres::Error> {
-        told::tell(client, self.name(), self.of.followed_by.iter().map(|(kind, _)| *kind), applied).await
+        told::tell(client, self.name(), || self.of.followed_by(), applied).await
     }
 }

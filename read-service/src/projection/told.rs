@@ -9,13 +9,13 @@ use crate::live::{self, Change, Kind};
 pub(super) async fn tell(
     client: &Client,
     handler: &str,
-    followed_by: impl Iterator<Item = Kind>,
+    followed_by: impl FnOnce() -> Vec<Kind>,
     applied: Option<&[Row]>,
 ) -> Result<(), tokio_postgres::Error> {
     match applied {
         Some(rows) => live::tell(client, handler, rows.iter().flat_map(|row| &row.changes)).await,
         None => {
-            let anything: Vec<_> = followed_by.map(Change::Any).collect();
+            let anything: Vec<_> = followed_by().into_iter().map(Change::Any).collect();
             live::tell(client, handler, anything.iter()).await
         }
     }
