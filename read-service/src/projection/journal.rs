@@ -93,7 +93,7 @@ impl Handler for Journal {
     }
 
     async fn apply(&self, transaction: &Transaction<'_>, events: &[Row]) -> Result<(), Unapplied> {
-        Ok(self.insert.run(transaction, &in_order(events)).await?)
+        self.insert.run(transaction, &in_order(events)).await
     }
 
     async fn tell(&self, client: &Client, applied: Option<&[Row]>) -> Result<(), tokio_postgres::Error> {

@@ -159,7 +159,7 @@ impl Handler for Projector {
     async fn apply(&self, transaction: &Transaction<'_>, events: &[Row]) -> Result<(), Unapplied> {
         let mut rows = in_order(events);
         rows.dedup_by_key(|row| row.id());
-        Ok(self.upsert.run(transaction, &rows).await?)
+        self.upsert.run(transaction, &rows).await
     }
 
     async fn tell(&self, client: &Client, applied: Option<&[Row]>) -> Result<(), tokio_postgres::Error> {

@@ -168,6 +168,12 @@ async fn a_page_is_read_from_an_index() {
             "(last: 20, orderBy: MADE_AT_ASC)",
             r#"(first: 20, filter: {accountId: "a7"})"#,
             r#"(last: 20, filter: {accountId: "a7", checkInTo: "2027-03-01"})"#,
+            "(first: 20, filter: {status: EXPIRED})",
+            r#"(last: 20, filter: {status: PENDING, checkInFrom: "2026-03-01"})"#,
+            r#"(first: 20, filter: {guestId: "g7"})"#,
+            r#"(last: 20, filter: {guestId: "g7", checkInTo: "2027-03-01"})"#,
+            r#"(first: 20, filter: {siteId: "expo"})"#,
+            r#"(last: 20, filter: {siteId: "expo", checkInTo: "2027-03-01"})"#,
         ] {
             page(&server, arguments).await;
         }
@@ -177,7 +183,8 @@ async fn a_page_is_read_from_an_index() {
         WHERE datname = current_database() AND application_name = 'read-service serve'";
     owner.execute(end, &[]).await.unwrap();
     let by_index = "SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = $1";
-    for index in ["booking_by_check_in", "booking_by_account", "booking_by_room_type", "booking_by_made_at"] {
+    for kind in ["check_in", "account", "room_type", "made_at", "status", "guest", "site"] {
+        let index = format!("booking_by_{kind}");
         servers::eventually("the index was used", crate::support::SOON, async || {
             let scans: i64 = owner.query_one(by_index, &[&index]).await.unwrap().get(0);
             if scans >= 2 * TIMES { Ok(Some(())) } else { Err(format!("{index}: {scans} scans")) }

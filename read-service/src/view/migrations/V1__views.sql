@@ -99,7 +99,9 @@ CREATE INDEX booking_by_check_in ON view.booking (check_in, id);
 CREATE INDEX booking_by_account ON view.booking (account_id, check_in, id) WHERE account_id IS NOT NULL;
 CREATE INDEX booking_by_room_type ON view.booking (room_type_id, check_in, id);
 CREATE INDEX booking_by_made_at ON view.booking (made_at, id);
-CREATE INDEX booking_by_guest ON view.booking (guest_id) WHERE guest_id IS NOT NULL;
+CREATE INDEX booking_by_guest ON view.booking (guest_id, check_in, id) WHERE guest_id IS NOT NULL;
+CREATE INDEX booking_by_site ON view.booking (site_id, check_in, id) WHERE site_id IS NOT NULL;
+CREATE INDEX booking_by_status ON view.booking (status, check_in, id);
 
 CREATE TABLE view.payment (
     id text COLLATE "C" PRIMARY KEY,
@@ -119,6 +121,8 @@ CREATE TABLE view.payment (
     CONSTRAINT paid_by_one CHECK (num_nonnulls(account_id, guest_id) = CASE WHEN erased THEN 0 ELSE 1 END),
     CONSTRAINT erased_holds_nothing CHECK (NOT erased OR decline_reason IS NULL)
 );
+
+CREATE INDEX payment_by_status ON view.payment (status, id);
 
 CREATE TABLE view.task (
     id text COLLATE "C" PRIMARY KEY,
