@@ -42,7 +42,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     effort: Effort,
 
-    /// Measure only these parts: queries, apply, apply-large, chain, commit-to-visible, subscribers.
+    /// Measure only these parts: queries, apply, apply-large, rebuild, chain, commit-to-visible, subscribers.
     #[arg(long, env = "ONLY", value_enum, value_delimiter = ',')]
     only: Vec<Part>,
 

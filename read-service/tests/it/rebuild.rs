@@ -308,8 +308,8 @@ async fn a_rebuilt_view_is_what_the_intake_makes() {
     let (_listening, mut told) = hotel.listen().await;
     let log = hotel.rebuilt(&tables).await;
     let told: Vec<Value> = std::iter::from_fn(|| told.try_recv().ok()).collect();
-    let anything = [("booking", json!(null)), ("room_type", json!(null)), ("other", json!([]))];
-    let anything = anything.map(|(kind, ids)| json!({"kind": kind, "ids": ids}));
+    let anything = [("booking", json!("booking")), ("booking", json!("room_type")), ("account", json!(null))];
+    let anything = anything.map(|(by, kind)| json!({"by": by, "kind": kind, "ids": null}));
     assert_eq!(told, anything, "at the swap and only then");
     assert!(log.contains("booking: loaded 1500 rows") && log.contains("account: loaded 200 rows"), "{log}");
     for table in tables {

@@ -80,6 +80,7 @@ pub(crate) async fn apply<H: Handler>(client: &mut deadpool_postgres::Object, ha
     let transaction = client.transaction().await.unwrap();
     handler.apply(&transaction, &events).await.unwrap();
     transaction.commit().await.unwrap();
+    handler.tell(client, Some(&events)).await.unwrap();
 }
 
 /// A server on a port of its own, with nothing that fills its views.
