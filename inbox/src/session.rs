@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt, future::BoxFuture};
 use rdkafka::{error::KafkaError, types::RDKafkaErrorCode};
 use telemetry::backoff::Backoff;
 use tokio::time::Instant;
@@ -34,6 +34,8 @@ pub(crate) struct Session<'a, H: Handler> {
     ids: Ids,
     /// When it is looked next whether they are still the same.
     look_at_topics: Instant,
+    /// That look, while it lasts: a broker answers it after the fetch that is under way, and messages do not wait for that.
+    asking: Option<Asking>,
     /// The partitions that the group has given out to this instance.
     mine: Vec<Partition>,
     /// Those of them that stand still, since too much of them is set aside.
@@ -48,6 +50,17 @@ pub(crate) struct Session<'a, H: Handler> {
     /// Partitions that are applied to their end, or were.
     ended: BTreeSet<Partition>,
     pub(crate) subscription: Subscription,
+}
+
+/// A question which topics there are.
+type Asking = BoxFuture<'static, Result<Ids, Obstacle>>;
+
+/// The answer, once there is one.
+async fn answered(asking: &mut Option<Asking>) -> Result<Ids, Obstacle> {
+    let Some(question) = asking else { return std::future::pending().await };
+    let answer = question.await;
+    *asking = None;
+    answer
 }
 
 /// What kind of trouble Kafka was last in, which decides what shows that it is over.
@@ -83,6 +96,8 @@ enum Next<'a, H> {
     Stop,
     Rebalance(Rebalance),
     Sight(Sight),
+    /// Kafka has said which topics there are.
+    Asked(Result<Ids, Obstacle>),
     /// What is parked may have become less, so that partitions which stand still can go on.
     Look,
     /// There has been no room for long.
@@ -102,6 +117,7 @@ impl<'a, H: Handler> Session<'a, H> {
             writing: Writing::new(),
             ids: Ids::default(),
             look_at_topics: Instant::now(),
+            asking: None,
             mine: Vec::new(),
             full: BTreeSet::new(),
             look_at: Instant::now(),
@@ -134,7 +150,8 @@ impl<'a, H: Handler> Session<'a, H> {
                     self.position().await?;
                 }
                 Next::Rebalance(Rebalance::Revoked) => self.give_up().await?,
-                Next::Sight(sight) => self.see(&sight).await?,
+                Next::Sight(sight) => self.see(&sight),
+                Next::Asked(asked) => self.compare(asked).await?,
                 Next::Look => self.look().await?,
                 Next::Hold => hold(self.of, &mut self.subscription.member)?,
                 Next::Read(Ok(())) => {}
@@ -161,6 +178,7 @@ impl<'a, H: Handler> Session<'a, H> {
             rebalance = news.next() => Next::Rebalance(rebalance),
             Some(done) = self.writing.next() => Next::Written(done),
             sight = sights.next() => Next::Sight(sight),
+            asked = answered(&mut self.asking) => Next::Asked(asked),
             () = tokio::time::sleep_until(self.look_at), if looks => Next::Look,
             () = tokio::time::sleep_until(self.hold_at), if !room && !held => Next::Hold,
             read = self.reader.fill(member, &mut self.lanes), if room || held => Next::Read(read),
@@ -298,6 +316,7 @@ impl<'a, H: Handler> Session<'a, H> {
     /// Forgets what was read, once nothing is being written any more.
     async fn forget(&mut self) -> Result<(), End> {
         self.settle().await?;
+        self.asking = None;
         self.ends.clear();
         self.reader.go_on_from(BTreeMap::new());
         self.lanes.go_on_from(&BTreeMap::new());
@@ -313,21 +332,22 @@ impl<'a, H: Handler> Session<'a, H> {
         reached.send_replace(Reached { ahead: Some(self.of.meters.lag()), to_the_end });
     }
 
-    async fn see(&mut self, sight: &Sight) -> Result<(), End> {
+    fn see(&mut self, sight: &Sight) {
         self.of.meters.ends(&sight.ends);
         if !sight.connected {
-            return Ok(());
+            return;
         }
         self.no_trouble(&Trouble::Away);
         if Instant::now() < self.look_at_topics || self.mine.is_empty() {
-            return Ok(());
+            return;
         }
         self.look_at_topics = Instant::now() + LOOK_AT_TOPICS;
-        // No transaction is kept open while Kafka is asked.
-        if self.settle().await? == Noted::Moved {
-            return self.position().await;
-        }
-        match cluster::ids(self.subscription.member.client(), self.of.topics.clone()).await {
+        self.asking = Some(cluster::ids(self.subscription.member.client(), self.of.topics.clone()).boxed());
+    }
+
+    /// Compares the topics with what they were.
+    async fn compare(&mut self, asked: Result<Ids, Obstacle>) -> Result<(), End> {
+        match asked {
             Ok(ids) if ids == self.ids => Ok(()),
             // Positioning finds out what that means, and waits for a topic that is gone.
             Ok(_) | Err(Obstacle::Topic(_) | Obstacle::Halt(_)) => self.position().await,
