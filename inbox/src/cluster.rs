@@ -83,8 +83,8 @@ pub(crate) async fn bounds(
     .await
 }
 
-/// The ids of the cluster and the topics, which still have as many partitions as the contract fixes. That a broker does not know a topic, or not yet, does not mean that it has no id: it is
-/// asked again.
+/// The ids of the cluster and the topics, which still have as many partitions as the contract fixes. That a broker does not know a
+/// topic, or not yet, does not mean that it has no id: it is asked again.
 pub(crate) async fn ids(client: Arc<GroupConsumer>, topics: Arc<Topics>) -> Result<Ids, Obstacle> {
     blocking(move || {
         let names: Vec<&str> = topics.iter().map(|topic| topic.on_cluster.as_str()).collect();

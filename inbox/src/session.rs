@@ -220,6 +220,7 @@ impl<'a, H: Handler> Session<'a, H> {
         match self.lanes.free(done) {
             Written::Committed => self.no_trouble(&Trouble::Refusal),
             Written::Stopped => {}
+            Written::Untold => return Noted::Moved,
             Written::Full(partitions) => {
                 self.full.extend(partitions);
                 return Noted::Moved;

@@ -20,7 +20,6 @@ use crate::{
     batch::Batch,
     fault::Fault,
     intake::Setting,
-    obstacle::Obstacle,
     sorting::{Sorting, Way},
     topics::Partition,
 };
@@ -33,6 +32,8 @@ const LAST_BATCH: Duration = Duration::from_secs(5);
 pub(crate) enum Written {
     /// Its effects are there.
     Committed,
+    /// Its effects are there, but it could not be told. Positioning tells it.
+    Untold,
     /// Its effects are there, but for those of these partitions from some event on: too much would have been set aside.
     Full(BTreeSet<Partition>),
     /// The stored offsets are not those that it follows: nothing of it is there, or all of it was already.
@@ -43,8 +44,8 @@ pub(crate) enum Written {
 
 /// What became of a try to write a batch.
 enum Tried {
-    /// Committed; the offsets now stored.
-    Committed(BTreeMap<Partition, i64>),
+    /// Committed; the offsets now stored, and whether it was told.
+    Committed { next: BTreeMap<Partition, i64>, is_told: bool },
     /// Rolled back: the stored offsets are others.
     Fenced,
     /// Rolled back: these partitions have to stop at these offsets.
@@ -106,11 +107,15 @@ impl<'a, H: Handler> Writer<'a, H> {
                 }
             };
             match tried {
-                Ok(Tried::Committed(next)) => {
+                Ok(Tried::Committed { next, is_told }) => {
                     self.of.status.database(None);
                     self.stored.extend(next);
                     let full: BTreeSet<Partition> = stops.into_keys().collect();
-                    return if full.is_empty() { Written::Committed } else { Written::Full(full) };
+                    return match is_told {
+                        _ if !full.is_empty() => Written::Full(full),
+                        true => Written::Committed,
+                        false => Written::Untold,
+                    };
                 }
                 Ok(Tried::Over(over)) => stops.extend(over),
                 Ok(Tried::Fenced) => {
@@ -181,25 +186,7 @@ impl<'a, H: Handler> Writer<'a, H> {
         }
         self.of.dead_letters.log(topics, sorting.letters());
         self.of.meters.committed(&next, applied, sorting.letters().len());
-        if told.is_err() {
-            self.tell_anything().await;
-        }
-        Ok(Tried::Committed(next))
-    }
-
-    /// Tells that anything may have changed, as soon as that is possible, unless the intake is to stop first: who goes on from there
-    /// tells it too.
-    async fn tell_anything(&self) {
-        let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(2));
-        while let Err(obstacle) = self.of.tell_anything().await {
-            if let Obstacle::Database(reason) = obstacle {
-                self.of.status.database(Some(reason));
-            }
-            self.of.pause(&mut backoff).await;
-            if self.of.shutdown.is_cancelled() {
-                return;
-            }
-        }
+        Ok(Tried::Committed { next, is_told: told.is_ok() })
     }
 
     /// Sets aside what is to be. Where partitions would have too much set aside then, gives where they have to stop instead.
