@@ -1,14 +1,15 @@
 //! The connections that serve queries: a few, shared by all requests.
 //!
-//! Requests are pipelined: each goes to the connection that has the fewest under way, without waiting for its turn in a
-//! pool. Every connection keeps the statements that it has prepared: no value from outside ever
+//! Requests are pipelined, without waiting for their turn in a pool: each goes to the first connection that has little under way,
+//! measured by how long its statements usually take, so that quick ones leave and come back together, and what is dear has a
+//! connection for itself. Every connection keeps the statements that it has prepared: no value from outside ever
 //! becomes part of their text; but what is selected does, so that only those which were used lately are kept. Each is kept by a
 //! task that connects again, with backoff, when the connection is lost or the server hangs, and says through the health part
 //! whether any is there.
 
 use std::{
     sync::{Arc, PoisonError, RwLock},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use prometheus_client::{
@@ -33,7 +34,10 @@ use tokio_postgres::{
 };
 use tracing::Instrument;
 
-use super::{Error, ROLE, View, load::Load};
+use super::{
+    Error, ROLE, View,
+    load::{Cost, Load},
+};
 use crate::recent::Recent;
 
 /// How much text of prepared statements a connection keeps, in bytes. PostgreSQL keeps several times that for it.
@@ -41,6 +45,9 @@ const STATEMENTS: usize = 1024 * 1024;
 
 /// What a statement counts at least, in bytes.
 const STATEMENT: usize = 5 * 1024;
+
+/// How long what a connection has under way may take before the next one is used, too.
+const QUEUE: Duration = Duration::from_millis(1);
 
 /// How many connections there are, and what a statement may cost.
 #[derive(Clone, Copy, Debug)]
@@ -91,8 +98,14 @@ type Slot = Result<Arc<Connection>, String>;
 
 struct Connection {
     client: Client,
-    prepared: Prepared<Statement>,
+    prepared: Prepared<Arc<Known>>,
     load: Load,
+}
+
+/// A statement that is prepared.
+struct Known {
+    statement: Statement,
+    cost: Cost,
 }
 
 /// The statements that are prepared, by their text: bounded by its length, which is the client's choice.
@@ -151,9 +164,10 @@ impl Connections {
             db.system.name = "postgresql",
             db.query.summary = sql.summary,
         );
-        let connection = self.shared.least_busy()?;
+        let now = Instant::now();
+        let connection = self.shared.choose(now)?;
         self.shared.statements.get_or_create(&Summary { summary: sql.summary }).inc();
-        let rows = connection.query(sql, values).instrument(span.clone()).await;
+        let rows = connection.query(sql, values, now).instrument(span.clone()).await;
         if rows.is_err() {
             span.record("otel.status_code", "ERROR");
         }
@@ -162,21 +176,21 @@ impl Connections {
 }
 
 impl Shared {
-    fn least_busy(&self) -> Result<Arc<Connection>, Error> {
-        let mut best: Option<Arc<Connection>> = None;
+    /// A connection for a statement that comes now.
+    fn choose(&self, now: Instant) -> Result<Arc<Connection>, Error> {
         let mut reason = String::new();
-        for slot in &self.slots {
-            match &*slot.read().unwrap_or_else(PoisonError::into_inner) {
-                Ok(connection) if connection.client.is_closed() => "the connection was lost".clone_into(&mut reason),
-                Ok(connection) => {
-                    if best.as_deref().is_none_or(|best| connection.load.under_way() < best.load.under_way()) {
-                        best = Some(connection.clone());
-                    }
-                }
-                Err(why) => reason.clone_from(why),
+        let there = self.slots.iter().filter_map(|slot| match &*slot.read().unwrap_or_else(PoisonError::into_inner) {
+            Ok(connection) if connection.client.is_closed() => {
+                "the connection was lost".clone_into(&mut reason);
+                None
             }
-        }
-        best.ok_or(Error::Unavailable(reason))
+            Ok(connection) => Some((connection.load.ahead(now), connection.clone())),
+            Err(why) => {
+                reason.clone_from(why);
+                None
+            }
+        });
+        first_quick(there).ok_or(Error::Unavailable(reason))
     }
 
     fn set(&self, slot: usize, state: Slot) {
@@ -184,29 +198,46 @@ impl Shared {
     }
 }
 
+/// The first whose queue is short, else the one whose queue is shortest.
+fn first_quick<T>(queues: impl Iterator<Item = (Duration, T)>) -> Option<T> {
+    let mut shortest = None;
+    for (queue, of) in queues {
+        if queue <= QUEUE {
+            return Some(of);
+        }
+        if shortest.as_ref().is_none_or(|(least, _)| queue < *least) {
+            shortest = Some((queue, of));
+        }
+    }
+    shortest.map(|(_, of)| of)
+}
+
 impl Connection {
-    async fn query(&self, sql: &Sql, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Error> {
-        let mut under_way = self.load.start();
-        let asked = async {
-            let statement = match self.prepared.get(&sql.text) {
-                Some(statement) => statement,
-                None => {
-                    let statement = self.client.prepare_typed(&sql.text, &sql.parameters).await?;
-                    self.prepared.insert(&sql.text, statement.clone());
+    async fn query(&self, sql: &Sql, values: &[&(dyn ToSql + Sync)], now: Instant) -> Result<Vec<Row>, Error> {
+        let known = self.prepared.get(&sql.text);
+        let mut under_way = self.load.start(known.as_ref().map_or(Cost::UNKNOWN, |known| known.cost.expected()), now);
+        let known = match known {
+            Some(known) => known,
+            None => match self.client.prepare_typed(&sql.text, &sql.parameters).await {
+                Ok(statement) => {
+                    let known = Arc::new(Known { statement, cost: Cost::default() });
+                    self.prepared.insert(&sql.text, known.clone());
                     under_way.sends_more();
-                    statement
+                    known
                 }
-            };
-            let rows = self.client.query(&statement, values).await;
-            if rows.is_err() {
-                // It may be the prepared statement itself that no longer fits, after a migration.
-                self.prepared.remove(&sql.text);
-            }
-            rows
+                Err(error) => {
+                    under_way.answered(Instant::now());
+                    return Err(failed(&error));
+                }
+            },
         };
-        let rows = asked.await;
-        under_way.answered();
-        rows.map_err(|error| failed(&error))
+        let rows = self.client.query(&known.statement, values).await;
+        known.cost.learn(under_way.answered(Instant::now()));
+        rows.map_err(|error| {
+            // It may be the prepared statement itself that no longer fits, after a migration.
+            self.prepared.remove(&sql.text);
+            failed(&error)
+        })
     }
 }
 
@@ -229,7 +260,7 @@ async fn keep(shared: Arc<Shared>, slot: usize, part: Part, stop: CancellationTo
         let lost = hold(&shared, slot, &part, &mut backoff).await;
         shared.set(slot, Err(lost.clone()));
         // Another connection may still be there, or be back already.
-        if let Err(Error::Unavailable(_)) = shared.least_busy() {
+        if let Err(Error::Unavailable(_)) = shared.choose(Instant::now()) {
             part.not_ready(format!("PostgreSQL: {lost}"));
         }
         tokio::time::sleep(backoff.next_wait()).await;
@@ -304,6 +335,16 @@ fn why(ended: Result<(), tokio_postgres::Error>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn quick_statements_share_a_connection_and_leave_it_alone_when_it_is_slow() {
+        let chosen = |queues: &[u64]| first_quick(queues.iter().map(|queue| Duration::from_micros(*queue)).zip(0..));
+        assert_eq!(chosen(&[]), None);
+        assert_eq!(chosen(&[0, 0, 0]), Some(0));
+        assert_eq!(chosen(&[900, 0, 0]), Some(0));
+        assert_eq!(chosen(&[1_001, 300, 0]), Some(1));
+        assert_eq!(chosen(&[9_000, 2_000, 5_000]), Some(1));
+    }
 
     #[test]
     fn many_short_statements_stay_prepared_or_a_few_long_ones() {
