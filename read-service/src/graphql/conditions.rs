@@ -28,20 +28,52 @@ pub(super) fn is_left_out(directives: &[Positioned<Directive>], variables: &Vari
 /// Checks that each condition is a Boolean, or a variable of that type: the library's validation does not look there.
 pub(super) fn check(document: &ExecutableDocument) -> Result<(), String> {
     for (_, operation) in document.operations.iter() {
-        let mut conditions = Conditions { document, operation: &operation.node, fragments: HashSet::new() };
+        let is_wrong = |condition: &Given| !is_boolean(condition, &operation.node);
+        let mut conditions = Conditions { document, is_wrong, fragments: HashSet::new() };
         conditions.set(&operation.node.selection_set.node)?;
     }
     Ok(())
 }
 
-struct Conditions<'a> {
+/// Checks that no condition is a variable that is null: one with a default may be sent as null, and the default does not stand in.
+pub(super) fn check_values(
+    document: &ExecutableDocument,
+    operation: &OperationDefinition,
+    variables: &Variables,
+) -> Result<(), String> {
+    if variables.values().all(|value| *value != Value::Null) {
+        return Ok(());
+    }
+    let is_wrong = |condition: &Given| match condition {
+        Given::Variable(name) => variables.get(name) == Some(&Value::Null),
+        _ => false,
+    };
+    Conditions { document, is_wrong, fragments: HashSet::new() }.set(&operation.selection_set.node)
+}
+
+fn is_boolean(condition: &Given, operation: &OperationDefinition) -> bool {
+    match condition {
+        Given::Boolean(_) => true,
+        Given::Variable(name) => {
+            let mut definitions = operation.variable_definitions.iter();
+            let definition = definitions.find(|definition| definition.node.name.node == *name);
+            definition.is_some_and(|definition| {
+                matches!(&definition.node.var_type.node.base, BaseType::Named(ty) if ty.as_str() == "Boolean")
+            })
+        }
+        _ => false,
+    }
+}
+
+/// Looks at each condition of an operation.
+struct Conditions<'a, F> {
     document: &'a ExecutableDocument,
-    operation: &'a OperationDefinition,
+    is_wrong: F,
     /// Those that were looked at already.
     fragments: HashSet<&'a Name>,
 }
 
-impl<'a> Conditions<'a> {
+impl<'a, F: Fn(&Given) -> bool> Conditions<'a, F> {
     fn set(&mut self, set: &'a SelectionSet) -> Result<(), String> {
         for selection in &set.items {
             match &selection.node {
@@ -72,25 +104,11 @@ impl<'a> Conditions<'a> {
             let name = directive.node.name.node.as_str();
             if ["skip", "include"].contains(&name)
                 && let Some(condition) = directive.node.get_argument("if")
-                && !self.is_boolean(&condition.node)
+                && (self.is_wrong)(&condition.node)
             {
                 return Err(format!("@{name}(if: {}): not a Boolean", condition.node));
             }
         }
         Ok(())
-    }
-
-    fn is_boolean(&self, condition: &Given) -> bool {
-        match condition {
-            Given::Boolean(_) => true,
-            Given::Variable(name) => {
-                let mut definitions = self.operation.variable_definitions.iter();
-                let definition = definitions.find(|definition| definition.node.name.node == *name);
-                definition.is_some_and(|definition| {
-                    matches!(&definition.node.var_type.node.base, BaseType::Named(ty) if ty.as_str() == "Boolean")
-                })
-            }
-            _ => false,
-        }
     }
 }

@@ -18,6 +18,7 @@ use super::{
     answer::{Answer, Body},
     arguments,
     compile::{Asked, Compiled, Root, compile},
+    conditions,
     documents::Documents,
     live::{self, Live},
     metrics::Operations,
@@ -170,6 +171,9 @@ impl Shared {
             Ok(variables) => variables,
             Err(error) => return refused(error),
         };
+        if let Err(reason) = conditions::check_values(&document, operation, &variables) {
+            return refused(Error::input(reason));
+        }
         Ok(Prepared { document, variables, sent })
     }
 

@@ -41,6 +41,7 @@ pub async fn tell_lag(pool: Pool, applied: Applied, stop: CancellationToken) {
     }
 }
 
+/// Nothing depends on its being on the disk: the next second's look replaces it.
 async fn tell(pool: &Pool, applied: &Applied, instance: i64) -> Result<(), String> {
     let behind = applied.behind().into_iter().filter(|behind| behind.generation == SERVING);
     let (views, messages): (Vec<_>, Vec<_>) =
@@ -53,6 +54,7 @@ async fn tell(pool: &Pool, applied: &Applied, instance: i64) -> Result<(), Strin
              DELETE FROM view.lag WHERE instance <> $1 AND looked_at < now() - interval '{KNOWN} seconds')
          INSERT INTO view.lag (view, instance, messages, looked_at)
          SELECT view, $1, messages, now() FROM unnest($2::text[], $3::bigint[]) AS found (view, messages)
+         WHERE set_config('synchronous_commit', 'off', true) = 'off'
          ON CONFLICT (view, instance) DO UPDATE SET messages = excluded.messages, looked_at = excluded.looked_at"
     );
     let client = pool.get().await.map_err(|error| reason(&error))?;

@@ -26,8 +26,8 @@ pub(super) fn object() -> Object {
             long(
                 "lagMessages",
                 "{}messages",
-                "How many messages on its topics it has not taken in yet: 0 when it has all of them. Null when that is not known, \
-                 since nobody\nwho fills it has looked for half a minute: then it stands still.",
+                "How many messages on its topics it has not taken in yet: 0 when it has all of them. Null when nobody who fills \
+                 it has looked for half a minute: then it stands still.",
             )
             .or_null(),
             instant("lookedAt", "{}looked_at", "When it was looked how many there are; null when that is not known.")
