@@ -11,6 +11,12 @@ pub(crate) struct Round {
 }
 
 impl Round {
+    /// Turns of the same length, as one.
+    pub(crate) fn of(turns: Vec<Self>) -> Self {
+        let rate = turns.iter().map(|turn| turn.rate).sum::<f64>() / turns.len().max(1) as f64;
+        Self { rate, latencies: turns.into_iter().flat_map(|turn| turn.latencies).collect() }
+    }
+
     fn p99(&self) -> f64 {
         stats::percentile(&self.latencies, 99).unwrap_or_default()
     }

@@ -13,7 +13,7 @@ use anyhow::{Context, Result};
 use servers::{Kafka, KafkaOptions, Postgres, Process, topics};
 use tokio_postgres::Client;
 
-use crate::{process::peak_mib, services};
+use crate::{effort::progress, process::peak_mib, services};
 
 /// A database whose views are empty; others are copies of it.
 pub(super) const EMPTY: &str = "views";
@@ -130,6 +130,9 @@ impl House {
 
     /// Notes how much memory a read service has needed, in MiB.
     pub(super) fn note_peak(&self, mib: Option<f64>) {
+        if let Some(mib) = mib {
+            progress(format_args!("that read service has had {mib:.0} MiB at most"));
+        }
         let mut peak = self.peak.lock().unwrap_or_else(PoisonError::into_inner);
         *peak = peak.max(mib.unwrap_or_default());
     }
