@@ -118,15 +118,16 @@ pub(crate) async fn run(args: &Args) -> Result<Report> {
         }
     }
     if wanted(Part::Rebuild) {
-        rebuild::measure(&house, scale, &mut report).await?;
+        peaks.extend(rebuild::measure(&house, scale, &mut report).await?);
     }
     if wanted(Part::CommitToVisible) {
         visible::measure(&house, &Outbox::open(&house, "hotel").await?, scale, &mut report).await?;
     }
+    peaks.extend(house.peak_mib());
+    report.add("rss_mib", "MiB", peaks.into_iter().reduce(f64::max).as_slice(), &[]);
+    // What subscribers need comes on top, and has a figure of its own.
     if wanted(Part::Subscribers) {
         subscribers::measure(&house, scale, &mut report).await?;
     }
-    peaks.extend(house.peak_mib());
-    report.add("rss_mib", "MiB", peaks.into_iter().reduce(f64::max).as_slice(), &[]);
     Ok(report)
 }
