@@ -195,8 +195,8 @@ fn config(kafka: &Kafka, group: &str, tells_ends: bool) -> ClientConfig {
         // An instance that waits for its database answers no rebalance, and holds up the group for so long.
         .set("max.poll.interval.ms", "120000")
         .set("fetch.min.bytes", "1")
-        // A fetch that waits for messages delays the first one after an assignment.
-        .set("fetch.wait.max.ms", "100")
+        // An idle client is to cost the broker little; but a fetch that waits delays the first message after an assignment.
+        .set("fetch.wait.max.ms", "500")
         // Librdkafka's default of a second is the latency and throughput of everything once the prefetch is bounded.
         .set("fetch.queue.backoff.ms", "2")
         .set("queued.min.messages", "4000")

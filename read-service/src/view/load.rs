@@ -17,7 +17,8 @@ use tokio::sync::Notify;
 /// How many answers that nobody sees may come one after the other. More of them, and a connection is better made anew.
 const MOST_UNSEEN: u64 = 7;
 
-/// How long a statement takes, by its runs so far: until its answer is taken, from when it was sent or from the answer before it.
+/// How long a statement takes, by its runs so far, in nanoseconds: until its answer is taken, from when it was sent or from the
+/// answer before it.
 #[derive(Debug)]
 pub(super) struct Cost(AtomicU64);
 
@@ -25,7 +26,7 @@ impl Cost {
     /// What is expected of a statement that has not run yet.
     pub(super) const UNKNOWN: Duration = Duration::from_millis(2);
 
-    /// In nanoseconds.
+    /// What the next run may take.
     pub(super) fn expected(&self) -> Duration {
         Duration::from_nanos(self.0.load(Ordering::Relaxed))
     }
