@@ -124,20 +124,21 @@ impl House {
 
     /// Notes how much memory a read service has needed, and ends it in good order.
     pub(super) async fn end(&self, service: ReadService) -> Result<()> {
-        self.note_peak(peak_mib(service.process.pid()));
+        let peak = peak_mib(service.process.pid());
+        if let Some(mib) = peak {
+            progress(format_args!("that read service has had {mib:.0} MiB at most"));
+        }
+        self.note_peak(peak);
         services::end(service.process, "read-service").await
     }
 
-    /// Notes how much memory a read service has needed, in MiB.
+    /// Notes how much memory a read service, or a rebuild, has needed, in MiB.
     pub(super) fn note_peak(&self, mib: Option<f64>) {
-        if let Some(mib) = mib {
-            progress(format_args!("that read service has had {mib:.0} MiB at most"));
-        }
         let mut peak = self.peak.lock().unwrap_or_else(PoisonError::into_inner);
         *peak = peak.max(mib.unwrap_or_default());
     }
 
-    /// The most memory that any read service has had resident, in MiB; nothing where that is not known.
+    /// The most memory that any of them has had resident, in MiB; nothing where that is not known.
     pub(super) fn peak_mib(&self) -> Option<f64> {
         let peak = *self.peak.lock().unwrap_or_else(PoisonError::into_inner);
         (peak > 0.0).then_some(peak)

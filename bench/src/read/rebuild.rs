@@ -23,8 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(300);
 /// Versions of each booking.
 const VERSIONS: u64 = 2;
 
-/// Measures; the most memory of each that counts, in MiB.
-pub(super) async fn measure(house: &House, scale: Scale, report: &mut Report) -> Result<Vec<f64>> {
+/// Measures.
+pub(super) async fn measure(house: &House, scale: Scale, report: &mut Report) -> Result<()> {
     let (prefix, bookings) = (house.topics().await?, scale.events / VERSIONS);
     progress(format_args!("publishing {VERSIONS} versions of {bookings} bookings"));
     let (of, numbers) = (recent(), FIRST..FIRST + bookings);
@@ -51,11 +51,12 @@ pub(super) async fn measure(house: &House, scale: Scale, report: &mut Report) ->
             ours.push(rate);
             floors.push(floor);
             peaks.push(peak);
+            house.note_peak(Some(peak));
         }
     }
     report.add("rebuild", EVENTS, &ours, &floors);
     report.add("rebuild_rss_mib", "MiB", &peaks, &[]);
-    Ok(peaks)
+    Ok(())
 }
 
 /// How long it took, and the most memory that it had.
