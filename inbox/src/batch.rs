@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use tokio::time::Instant;
+
 use crate::{message::Message, parked::Aggregate, span::Spans, topics::Partition};
 
 /// A batch takes no further message once it holds so many bytes.
@@ -37,6 +39,8 @@ pub(crate) struct Batch<E> {
     pub(crate) next: BTreeMap<Partition, i64>,
     /// The spans of the messages that have one.
     pub(crate) spans: Spans,
+    /// When the first message came.
+    since: Option<Instant>,
     messages: usize,
     bytes: usize,
 }
@@ -49,6 +53,7 @@ impl<E> Default for Batch<E> {
             unreadable: Vec::new(),
             next: BTreeMap::new(),
             spans: Spans::default(),
+            since: None,
             messages: 0,
             bytes: 0,
         }
@@ -58,6 +63,7 @@ impl<E> Default for Batch<E> {
 impl<E> Batch<E> {
     /// Adds a message, which comes after all of its partition that are here already.
     pub(crate) fn push(&mut self, message: Message, reading: Reading<E>) {
+        self.since.get_or_insert_with(Instant::now);
         self.messages += 1;
         self.next.insert(message.partition, message.offset + 1);
         match reading {
@@ -82,9 +88,9 @@ impl<E> Batch<E> {
         all.into_iter().collect()
     }
 
-    /// Nothing to do, not even an offset to move.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.messages == 0
+    /// When its first message came. Without one there is nothing to do, not even an offset to move.
+    pub(crate) fn since(&self) -> Option<Instant> {
+        self.since
     }
 
     /// It should not grow any more, where so many messages are enough.
@@ -119,7 +125,7 @@ mod tests {
             }
             prop_assert_eq!(&batch.next, &ends);
             prop_assert_eq!([batch.events.len(), batch.unreadable.len()], [kinds[0], kinds[2]]);
-            prop_assert_eq!(batch.is_empty(), kinds == [0; 3]);
+            prop_assert_eq!(batch.since().is_none(), kinds == [0; 3]);
             for (event, origin) in batch.events.iter().zip(&batch.origins) {
                 prop_assert_eq!(*event, (origin.partition.number, origin.offset));
             }

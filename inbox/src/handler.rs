@@ -1,11 +1,14 @@
 //! What the owner of an intake provides.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
+};
 
 use contracts::Topic;
 use deadpool_postgres::{Client, Transaction};
 
-use crate::{Delivery, Undecodable};
+use crate::{Delivery, Insert, Parameter, Undecodable};
 
 /// Why events were not applied.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +69,12 @@ pub trait Handler: Send + Sync + 'static {
         None
     }
 
+    /// How long an event may wait for others that go into its batch. More than nothing is for effects that nobody waits for: fewer
+    /// transactions do the same then.
+    fn gathers_for(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// The topics that it reads.
     fn topics(&self) -> &'static [Topic];
 
@@ -85,6 +94,17 @@ pub trait Handler: Send + Sync + 'static {
         transaction: &Transaction<'_>,
         events: &[Self::Event],
     ) -> impl Future<Output = Result<(), Unapplied>> + Send;
+
+    /// The one statement that [`Handler::apply`] executes, where there is no more to it. A batch of one partition is then a single
+    /// statement, which moves the offset too: one way there and back, where a transaction has three.
+    fn insert(&self) -> Option<&Insert> {
+        None
+    }
+
+    /// That statement's parameters for these events.
+    fn parameters(&self, _events: &[Self::Event]) -> Vec<Parameter> {
+        Vec::new()
+    }
 
     /// Tells others what has been committed, over the connection that did it: these events are applied, or, without any, nobody
     /// knows which. It is told at least once: whatever comes between a commit and this, whoever goes on from there begins by telling

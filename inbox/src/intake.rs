@@ -47,7 +47,7 @@ pub(crate) fn start<H: Handler>(
     let group = format!("{}{}.{owner}", intake.kafka.topic_prefix, intake.service);
     let setting = Setting {
         topics: Arc::new(Topics::new(handler.topics(), &intake.kafka)),
-        offsets: Offsets::new(&intake.schema, owner),
+        offsets: Offsets::new(&intake.schema, owner, handler.insert()),
         parked: Parked::new(&intake.schema, owner),
         dead_letters: DeadLetters::new(&intake.schema, owner),
         tracing: Tracing { enabled: intake.trace_messages, group },

@@ -1,12 +1,13 @@
 //! Batches that are written side by side. Each partition's messages go through one lane, so they stay in their order; while a
 //! lane's batch is being written, its next one is read.
 
-use std::{collections::BTreeMap, mem};
+use std::{collections::BTreeMap, mem, time::Duration};
 
 use futures::{
     future::{BoxFuture, FutureExt},
     stream::FuturesUnordered,
 };
+use tokio::time::Instant;
 
 use crate::{
     Handler,
@@ -21,6 +22,8 @@ pub(crate) struct Lanes<'a, H: Handler> {
     lanes: Vec<Lane<'a, H>>,
     /// The most messages of a batch.
     batch: usize,
+    /// How long a batch that is not full may wait.
+    gathers_for: Duration,
 }
 
 /// What is being written.
@@ -44,7 +47,11 @@ impl<'a, H: Handler> Lanes<'a, H> {
     /// As many as the intake may write at once.
     pub(crate) fn new(of: &'a Setting<H>) -> Self {
         let lane = |_| Lane { ahead: Batch::default(), writer: Some(Writer::new(of)) };
-        Self { lanes: (0..of.intake.writers.max(1)).map(lane).collect(), batch: of.intake.batch.max(1) }
+        Self {
+            lanes: (0..of.intake.writers.max(1)).map(lane).collect(),
+            batch: of.intake.batch.max(1),
+            gathers_for: of.handler.gathers_for(),
+        }
     }
 
     /// The batch to which the partition's next message belongs.
@@ -58,10 +65,18 @@ impl<'a, H: Handler> Lanes<'a, H> {
         self.lanes.iter().all(|lane| !lane.ahead.is_full(self.batch))
     }
 
-    /// Begins to write what was read, in each lane that is free.
-    pub(crate) fn start(&mut self, writing: &mut Writing<'a, H>) {
+    /// Begins to write what was read, in each lane that is free and has waited for long enough. When it has to be looked again,
+    /// if something is left that nothing else will come for.
+    pub(crate) fn start(&mut self, writing: &mut Writing<'a, H>) -> Option<Instant> {
+        let now = Instant::now();
+        let mut next = None;
         for (number, lane) in self.lanes.iter_mut().enumerate() {
-            let Some(mut writer) = lane.writer.take_if(|_| !lane.ahead.is_empty()) else { continue };
+            let Some(due) = lane.ahead.since().map(|since| since + self.gathers_for) else { continue };
+            if lane.writer.is_some() && due > now && !lane.ahead.is_full(self.batch) {
+                next = Some(next.map_or(due, |next| due.min(next)));
+                continue;
+            }
+            let Some(mut writer) = lane.writer.take() else { continue };
             let batch = mem::take(&mut lane.ahead);
             let write = async move {
                 let written = writer.write(&batch).await;
@@ -69,6 +84,7 @@ impl<'a, H: Handler> Lanes<'a, H> {
             };
             writing.push(write.boxed());
         }
+        next
     }
 
     /// What has become of a batch, whose lane is free again.

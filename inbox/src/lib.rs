@@ -35,6 +35,7 @@ mod fault;
 mod generation;
 mod halt;
 mod handler;
+mod insert;
 mod intake;
 mod lanes;
 mod message;
@@ -63,6 +64,7 @@ pub use delivery::{Delivery, Undecodable};
 pub use generation::{Generation, Held};
 pub use halt::Halt;
 pub use handler::{Handler, Parking, Unapplied};
+pub use insert::{Insert, Parameter};
 pub use intake::run;
 pub use schema::migrate;
 

@@ -3,9 +3,13 @@
 use std::collections::BTreeMap;
 
 use deadpool_postgres::{ClientWrapper, Transaction};
-use tokio_postgres::{Error, types::ToSql};
+use tokio_postgres::{
+    Error, Statement,
+    types::{ToSql, Type},
+};
 
 use crate::{
+    Insert, Parameter,
     cluster::Ids,
     owner::Owner,
     schema::quote,
@@ -39,14 +43,28 @@ pub(crate) struct Offsets {
     begin: String,
     identify: String,
     advance: String,
+    step: Step,
+    step_with_insert: Option<Step>,
 }
 
+/// A statement that moves the offset of one partition. The last of its parameters are those of [`STEP`].
+struct Step {
+    sql: String,
+    types: Vec<Type>,
+}
+
+/// Handler, generation, topic, partition, and from which offset to which.
+const STEP: [Type; 6] = [Type::TEXT, Type::INT4, Type::TEXT, Type::INT4, Type::INT8, Type::INT8];
+
 impl Offsets {
-    pub(crate) fn new(schema: &str, owner: Owner) -> Self {
+    /// With the one statement that has the handler's effect, if there is one.
+    pub(crate) fn new(schema: &str, owner: Owner, insert: Option<&Insert>) -> Self {
         let table = format!("{}.inbox_offset", quote(schema));
         let parked = format!("{}.inbox_parked", quote(schema));
         Self {
             owner,
+            step: Step::new(&table, &parked, None),
+            step_with_insert: insert.map(|insert| Step::new(&table, &parked, Some(insert))),
             read: format!(
                 "SELECT topic, partition, next_offset, cluster_id, topic_id
                  FROM {table} JOIN unnest($3::text[], $4::int[]) AS mine(topic, partition) USING (topic, partition)
@@ -135,13 +153,46 @@ impl Offsets {
         Ok(())
     }
 
-    /// Moves the offsets from what is `expected` to `next`, in one statement, unless they are stored with other values.
+    /// Moves the offset of one partition from what is `expected` to `next` and, with parameters, executes the handler's insert, all
+    /// in one statement. Nothing of it is done where another offset is stored, or anything is parked. Whether it is.
+    ///
+    /// Nor is anything done where somebody has locked the offset: the statement has its locks on all of its tables before it comes
+    /// to the offset, and who holds the offset may be about to lock one of them.
+    pub(crate) async fn step(
+        &self,
+        client: &ClientWrapper,
+        topics: &Topics,
+        (partition, next): (Partition, i64),
+        expected: i64,
+        insert: Option<&[Parameter]>,
+    ) -> Result<bool, Error> {
+        let (step, insert) = match (&self.step_with_insert, insert) {
+            (Some(step), Some(parameters)) => (step, parameters),
+            _ => (&self.step, &[][..]),
+        };
+        let statement = client.prepare_typed_cached(&step.sql, &step.types).await?;
+        let topic = topics.of(partition).on_cluster.as_str();
+        let own: [&(dyn ToSql + Sync); 6] =
+            [&self.owner.handler, &self.owner.generation, &topic, &partition.number, &expected, &next];
+        let insert = insert.iter().map(|parameter| &**parameter as &(dyn ToSql + Sync));
+        let parameters: Vec<_> = insert.chain(own).collect();
+        client.query_one(&statement, &parameters).await?.try_get(0)
+    }
+
+    /// The statement for [`advance`](Self::advance), prepared once for each connection.
+    pub(crate) async fn prepare(&self, transaction: &Transaction<'_>) -> Result<Statement, Error> {
+        transaction.prepare_cached(&self.advance).await
+    }
+
+    /// Moves the offsets from what is `expected` to `next`, in one statement, unless they are stored with other values. What is
+    /// asked of the transaction after the answer's future was polled once is done after that.
     ///
     /// Whether aggregates are parked is looked up in the same statement: nobody parks one of these partitions unless they move
     /// their offsets, so what it sees is still so when they have moved.
     pub(crate) async fn advance(
         &self,
         transaction: &Transaction<'_>,
+        statement: &Statement,
         topics: &Topics,
         expected: &BTreeMap<Partition, i64>,
         next: &BTreeMap<Partition, i64>,
@@ -150,12 +201,37 @@ impl Offsets {
         // No offset is negative, so that of a partition which is not this instance's matches nothing.
         let from: Vec<i64> = next.keys().map(|partition| expected.get(partition).copied().unwrap_or(-1)).collect();
         let to: Vec<i64> = next.values().copied().collect();
-        let statement = transaction.prepare_cached(&self.advance).await?;
         let parameters: [&(dyn ToSql + Sync); 6] =
             [&self.owner.handler, &self.owner.generation, &names, &numbers, &from, &to];
-        let row = transaction.query_one(&statement, &parameters).await?;
+        let row = transaction.query_one(statement, &parameters).await?;
         let moved: i64 = row.try_get(0)?;
         Ok(Advanced { moved: usize::try_from(moved).is_ok_and(|moved| moved == next.len()), parked: row.try_get(1)? })
+    }
+}
+
+impl Step {
+    fn new(table: &str, parked: &str, insert: Option<&Insert>) -> Self {
+        let mut types = insert.map(|insert| insert.types.clone()).unwrap_or_default();
+        let [handler, generation, topic, partition, expected, next] =
+            [1, 2, 3, 4, 5, 6].map(|number| types.len() + number);
+        types.extend(STEP);
+        let applied = insert.map(|Insert { select, on_conflict, .. }| {
+            format!(", applied AS ({select} WHERE EXISTS (SELECT FROM moved) {on_conflict})")
+        });
+        let sql = format!(
+            "WITH moved AS (
+             UPDATE {table} SET next_offset = ${next}, updated_at = now()
+             WHERE ctid = (
+                 SELECT ctid FROM {table}
+                 WHERE handler = ${handler} AND generation = ${generation} AND topic = ${topic} AND partition = ${partition}
+                   AND next_offset = ${expected}
+                   AND NOT EXISTS (SELECT FROM {parked} WHERE handler = ${handler} AND generation = ${generation})
+                 FOR NO KEY UPDATE SKIP LOCKED)
+             RETURNING 1){}
+             SELECT EXISTS (SELECT FROM moved)",
+            applied.unwrap_or_default()
+        );
+        Self { sql, types }
     }
 }
 

@@ -5,7 +5,10 @@ use std::{
     time::Duration,
 };
 
-use futures::{FutureExt, StreamExt, future::BoxFuture};
+use futures::{
+    FutureExt, StreamExt,
+    future::{BoxFuture, OptionFuture},
+};
 use rdkafka::{error::KafkaError, types::RDKafkaErrorCode};
 use telemetry::backoff::Backoff;
 use tokio::time::Instant;
@@ -102,6 +105,8 @@ enum Next<'a, H> {
     Look,
     /// There has been no room for long.
     Hold,
+    /// A batch has waited for long enough.
+    Gathered,
     /// Something was read, or the client reports something.
     Read(Result<(), KafkaError>),
     Written(Done<'a, H>),
@@ -138,11 +143,11 @@ impl<'a, H: Handler> Session<'a, H> {
         }
         while !self.of.shutdown.is_cancelled() {
             self.tell();
-            self.lanes.start(&mut self.writing);
+            let gathered_at = self.lanes.start(&mut self.writing);
             if self.lanes.has_room() {
                 self.go_on()?;
             }
-            match self.next().await {
+            match self.next(gathered_at).await {
                 Next::Stop => break,
                 Next::Rebalance(Rebalance::Assigned(partitions)) => {
                     self.mine = partitions;
@@ -153,6 +158,7 @@ impl<'a, H: Handler> Session<'a, H> {
                 Next::Sight(sight) => self.see(&sight),
                 Next::Asked(asked) => self.compare(asked).await?,
                 Next::Look => self.look().await?,
+                Next::Gathered => {}
                 Next::Hold => hold(self.of, &mut self.subscription.member)?,
                 Next::Read(Ok(())) => {}
                 Next::Read(Err(error)) => self.heed(error).await?,
@@ -168,7 +174,7 @@ impl<'a, H: Handler> Session<'a, H> {
     }
 
     /// News of the group come first. What is being written meanwhile is finished before they are acted upon.
-    async fn next(&mut self) -> Next<'a, H> {
+    async fn next(&mut self, gathered_at: Option<Instant>) -> Next<'a, H> {
         let Subscription { news, sights, member } = &mut self.subscription;
         let (room, held) = (self.lanes.has_room(), member.is_held());
         let looks = !self.full.is_empty() || self.of.meters.has_parked();
@@ -181,6 +187,7 @@ impl<'a, H: Handler> Session<'a, H> {
             asked = answered(&mut self.asking) => Next::Asked(asked),
             () = tokio::time::sleep_until(self.look_at), if looks => Next::Look,
             () = tokio::time::sleep_until(self.hold_at), if !room && !held => Next::Hold,
+            Some(()) = OptionFuture::from(gathered_at.map(tokio::time::sleep_until)) => Next::Gathered,
             read = self.reader.fill(member, &mut self.lanes), if room || held => Next::Read(read),
         }
     }
@@ -339,7 +346,7 @@ impl<'a, H: Handler> Session<'a, H> {
             return;
         }
         self.no_trouble(&Trouble::Away);
-        if Instant::now() < self.look_at_topics || self.mine.is_empty() {
+        if Instant::now() < self.look_at_topics || self.mine.is_empty() || self.asking.is_some() {
             return;
         }
         self.look_at_topics = Instant::now() + LOOK_AT_TOPICS;

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use deadpool_postgres::{PoolError, Transaction};
+use deadpool_postgres::{Client, PoolError, Transaction};
 use telemetry::{backoff::Backoff, database::reason};
 use tokio_postgres::Error;
 
@@ -20,6 +20,7 @@ use crate::{
     batch::Batch,
     fault::Fault,
     intake::Setting,
+    parked::Aside,
     sorting::{Sorting, Way},
     topics::Partition,
 };
@@ -42,12 +43,34 @@ pub(crate) enum Written {
     Stopped,
 }
 
+/// In which way a batch is tried.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum How {
+    /// All of it is applied: as far as is known, nothing is parked, and nothing of it is unreadable.
+    AtOnce,
+    /// But for what is to be set aside, or to queue.
+    Sorted,
+    /// And but for what fails by its own fault.
+    OneByOne,
+}
+
+/// What a transaction is about to commit.
+struct Effects<'b> {
+    /// How many events were applied.
+    applied: usize,
+    sorting: Sorting<'b>,
+    /// What is parked, where that was counted.
+    counts: Option<BTreeMap<Partition, Aside>>,
+}
+
 /// What became of a try to write a batch.
 enum Tried {
     /// Committed; the offsets now stored, and whether it was told.
     Committed { next: BTreeMap<Partition, i64>, is_told: bool },
     /// Rolled back: the stored offsets are others.
     Fenced,
+    /// Nothing of it is there: the stored offsets may be others, or something is parked.
+    Unsorted,
     /// Rolled back: these partitions have to stop at these offsets.
     Over(BTreeMap<Partition, i64>),
 }
@@ -92,7 +115,8 @@ impl<'a, H: Handler> Writer<'a, H> {
     /// Writes the batch, however long it takes.
     pub(crate) async fn write(&mut self, batch: &Batch<H::Event>) -> Written {
         let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(2));
-        let mut one_by_one = false;
+        let mut how =
+            if batch.unreadable.is_empty() && !self.of.meters.has_parked() { How::AtOnce } else { How::Sorted };
         let mut stops = BTreeMap::new();
         loop {
             let cut_off = async {
@@ -100,7 +124,7 @@ impl<'a, H: Handler> Writer<'a, H> {
                 tokio::time::sleep(LAST_BATCH).await;
             };
             let tried = tokio::select! {
-                tried = self.attempt(batch, one_by_one, &stops) => tried,
+                tried = self.attempt(batch, how, &stops) => tried,
                 () = cut_off => {
                     batch.spans.given_up();
                     return Written::Stopped;
@@ -117,13 +141,14 @@ impl<'a, H: Handler> Writer<'a, H> {
                         false => Written::Untold,
                     };
                 }
+                Ok(Tried::Unsorted) => how = How::Sorted,
                 Ok(Tried::Over(over)) => stops.extend(over),
                 Ok(Tried::Fenced) => {
                     batch.spans.given_up();
                     return Written::Fenced;
                 }
-                Err(Failure::Unapplied(error)) if !one_by_one && Fault::of(&error) == Fault::Definite => {
-                    one_by_one = true;
+                Err(Failure::Unapplied(error)) if how != How::OneByOne && Fault::of(&error) == Fault::Definite => {
+                    how = How::OneByOne;
                 }
                 Err(failure) => {
                     self.of.status.database(Some(reason(&failure)));
@@ -139,54 +164,144 @@ impl<'a, H: Handler> Writer<'a, H> {
         }
     }
 
-    /// One transaction, rolled back unless committed. Partitions stop at `stops`.
+    /// All of it, or nothing. Partitions stop at `stops`.
     async fn attempt(
         &self,
         batch: &Batch<H::Event>,
-        one_by_one: bool,
+        how: How,
         stops: &BTreeMap<Partition, i64>,
     ) -> Result<Tried, Failure> {
-        let topics = &self.of.topics;
         let mut next = batch.next.clone();
         next.extend(stops);
         let mut client = self.of.intake.pool.get().await?;
-        let mut transaction = client.transaction().await?;
-        // First, so that an instance which has been overtaken finds out before it touches anything; and the row's lock
-        // makes another one, which has this partition too, wait for the outcome.
-        let advanced = self.of.offsets.advance(&transaction, topics, &self.stored, &next).await?;
-        if !advanced.moved {
-            transaction.rollback().await?;
-            return Ok(Tried::Fenced);
-        }
-        let aggregates = if advanced.parked { batch.aggregates() } else { Vec::new() };
-        let parked = self.of.parked.lock(&transaction, topics, &aggregates).await?;
-        let mut sorting = Sorting::new(self.of.handler.parking(), parked, stops.clone());
-        for unreadable in &batch.unreadable {
-            sorting.set_aside(&unreadable.message, Some(unreadable.error.clone()));
-        }
-        let applied = self.apply(&mut transaction, batch, one_by_one, &mut sorting).await?;
-        if let Some(over) = self.park(&transaction, batch, &sorting).await? {
-            transaction.rollback().await?;
-            return Ok(Tried::Over(over));
-        }
-        let passed = sorting.passed(&batch.origins);
-        if !passed.is_empty() {
-            self.of.parked.pass(&transaction, topics, &passed).await?;
-        }
-        // While nothing is parked, nothing is counted; when it has become nothing, the session finds out.
-        let counts = match advanced.parked || !sorting.letters().is_empty() {
-            true => Some(self.of.parked.count(&transaction, topics).await?),
-            false => None,
+        let one = next.first_key_value().filter(|_| next.len() == 1 && how == How::AtOnce);
+        let is_one_statement = batch.events.is_empty() || self.of.handler.insert().is_some();
+        let effects = match one.filter(|_| is_one_statement) {
+            Some((partition, next)) => self.by_statement(&client, batch, (*partition, *next)).await?,
+            None => self.by_transaction(&mut client, batch, how, stops, &next).await?,
         };
-        transaction.commit().await?;
+        let Effects { applied, sorting, counts } = match effects {
+            Ok(effects) => effects,
+            Err(instead) => return Ok(instead),
+        };
         self.of.applied.ring();
         let told = self.of.handler.tell(&client, Some(&batch.events)).await;
         if let Some(counts) = counts {
             self.of.meters.parked(&counts);
         }
-        self.of.dead_letters.log(topics, sorting.letters());
+        self.of.dead_letters.log(&self.of.topics, sorting.letters());
         self.of.meters.committed(&next, applied, sorting.letters().len());
         Ok(Tried::Committed { next, is_told: told.is_ok() })
+    }
+
+    /// The offset of one partition and the effect, by one statement.
+    async fn by_statement<'b>(
+        &self,
+        client: &Client,
+        batch: &'b Batch<H::Event>,
+        next: (Partition, i64),
+    ) -> Result<Result<Effects<'b>, Tried>, Failure> {
+        let insert = (!batch.events.is_empty()).then(|| self.of.handler.parameters(&batch.events));
+        // No offset is negative, so that of a partition which is not this instance's matches nothing.
+        let expected = self.stored(next.0).unwrap_or(-1);
+        let is_done = self.of.offsets.step(client, &self.of.topics, next, expected, insert.as_deref()).await?;
+        // What else there is, a transaction tells.
+        Ok(if is_done { Ok(self.all_of(batch)) } else { Err(Tried::Unsorted) })
+    }
+
+    /// The same by a transaction, which is rolled back unless it is committed.
+    async fn by_transaction<'b>(
+        &self,
+        client: &mut Client,
+        batch: &'b Batch<H::Event>,
+        how: How,
+        stops: &BTreeMap<Partition, i64>,
+        next: &BTreeMap<Partition, i64>,
+    ) -> Result<Result<Effects<'b>, Tried>, Failure> {
+        let mut transaction = client.transaction().await?;
+        let effects = match how {
+            How::AtOnce => self.at_once(&transaction, batch, next).await?,
+            How::Sorted => self.sorted(&mut transaction, batch, false, stops, next).await?,
+            How::OneByOne => self.sorted(&mut transaction, batch, true, stops, next).await?,
+        };
+        match effects {
+            Ok(_) => transaction.commit().await?,
+            Err(_) => transaction.rollback().await?,
+        }
+        Ok(effects)
+    }
+
+    /// Moves the offsets and applies everything, without waiting for the one before the other is sent: of a batch of one event,
+    /// half of the time is the way there and back. Where the offsets have not moved, or something is parked, nothing of it counts.
+    async fn at_once<'b>(
+        &self,
+        transaction: &Transaction<'_>,
+        batch: &'b Batch<H::Event>,
+        next: &BTreeMap<Partition, i64>,
+    ) -> Result<Result<Effects<'b>, Tried>, Failure> {
+        let offsets = &self.of.offsets;
+        let advance = offsets.prepare(transaction).await?;
+        let apply = async {
+            match batch.events.is_empty() {
+                true => Ok(()),
+                false => self.of.handler.apply(transaction, &batch.events).await,
+            }
+        };
+        // In this order, so that the row's lock makes another instance, which has this partition too, wait for the outcome.
+        let (advanced, applied) =
+            futures::join!(offsets.advance(transaction, &advance, &self.of.topics, &self.stored, next), apply);
+        let advanced = advanced?;
+        if !advanced.moved {
+            return Ok(Err(Tried::Fenced));
+        }
+        if advanced.parked {
+            return Ok(Err(Tried::Unsorted));
+        }
+        applied?;
+        Ok(Ok(self.all_of(batch)))
+    }
+
+    /// Every event of the batch is applied, and nothing is set aside.
+    fn all_of<'b>(&self, batch: &Batch<H::Event>) -> Effects<'b> {
+        let sorting = Sorting::new(self.of.handler.parking(), Vec::new(), BTreeMap::new());
+        Effects { applied: batch.events.len(), sorting, counts: None }
+    }
+
+    /// Moves the offsets, then applies what is not to be set aside or to queue.
+    async fn sorted<'b>(
+        &self,
+        transaction: &mut Transaction<'_>,
+        batch: &'b Batch<H::Event>,
+        one_by_one: bool,
+        stops: &BTreeMap<Partition, i64>,
+        next: &BTreeMap<Partition, i64>,
+    ) -> Result<Result<Effects<'b>, Tried>, Failure> {
+        let topics = &self.of.topics;
+        let advance = self.of.offsets.prepare(transaction).await?;
+        let advanced = self.of.offsets.advance(transaction, &advance, topics, &self.stored, next).await?;
+        if !advanced.moved {
+            return Ok(Err(Tried::Fenced));
+        }
+        let aggregates = if advanced.parked { batch.aggregates() } else { Vec::new() };
+        let parked = self.of.parked.lock(transaction, topics, &aggregates).await?;
+        let mut sorting = Sorting::new(self.of.handler.parking(), parked, stops.clone());
+        for unreadable in &batch.unreadable {
+            sorting.set_aside(&unreadable.message, Some(unreadable.error.clone()));
+        }
+        let applied = self.apply(transaction, batch, one_by_one, &mut sorting).await?;
+        if let Some(over) = self.park(transaction, batch, &sorting).await? {
+            return Ok(Err(Tried::Over(over)));
+        }
+        let passed = sorting.passed(&batch.origins);
+        if !passed.is_empty() {
+            self.of.parked.pass(transaction, topics, &passed).await?;
+        }
+        // While nothing is parked, nothing is counted; when it has become nothing, the session finds out.
+        let counts = match advanced.parked || !sorting.letters().is_empty() {
+            true => Some(self.of.parked.count(transaction, topics).await?),
+            false => None,
+        };
+        Ok(Ok(Effects { applied, sorting, counts }))
     }
 
     /// Sets aside what is to be. Where partitions would have too much set aside then, gives where they have to stop instead.

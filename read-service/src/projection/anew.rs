@@ -13,7 +13,7 @@ use super::{
     cells::Row,
     projection,
     projector::Project,
-    statement::{Given, Statement, in_order},
+    statement::{Given, Statement, latest},
 };
 use crate::{live::Kind, view::View};
 
@@ -104,9 +104,7 @@ impl Handler for Anew {
 
     /// Nobody is told: what is here is not served yet.
     async fn apply(&self, transaction: &Transaction<'_>, events: &[Row]) -> Result<(), Unapplied> {
-        let mut rows = in_order(events);
-        rows.dedup_by_key(|row| row.id());
         self.hold(transaction).await?;
-        self.upsert.run(transaction, &rows).await
+        self.upsert.run(transaction, &latest(events)).await
     }
 }

@@ -6,7 +6,7 @@ use std::{sync::LazyLock, time::Duration};
 use chrono::Utc;
 use contracts::Topic;
 use deadpool_postgres::{Client, Transaction};
-use inbox::{Delivery, Handler, Parking, Unapplied, Undecodable};
+use inbox::{Delivery, Handler, Insert, Parameter, Parking, Unapplied, Undecodable};
 use tokio_postgres::types::Type;
 
 use super::{
@@ -73,6 +73,11 @@ impl Handler for Journal {
         Parking::Alone
     }
 
+    /// It has a line for each event of every topic. One look at it is of all that came of something, over seconds.
+    fn gathers_for(&self) -> Duration {
+        Duration::from_millis(20)
+    }
+
     fn decode(&self, delivery: &Delivery) -> Result<Option<Row>, Undecodable> {
         // An age that is negative is that of a clock which is ahead.
         if (Utc::now() - delivery.envelope.time).to_std().is_ok_and(|age| age > self.keep) {
@@ -94,6 +99,14 @@ impl Handler for Journal {
 
     async fn apply(&self, transaction: &Transaction<'_>, events: &[Row]) -> Result<(), Unapplied> {
         self.insert.run(transaction, &in_order(events)).await
+    }
+
+    fn insert(&self) -> Option<&Insert> {
+        Some(&self.insert.insert)
+    }
+
+    fn parameters(&self, events: &[Row]) -> Vec<Parameter> {
+        self.insert.parameters(&in_order(events))
     }
 
     async fn tell(&self, client: &Client, applied: Option<&[Row]>) -> Result<(), tokio_postgres::Error> {

@@ -2,7 +2,7 @@
 
 use contracts::{Topic, envelope::AggregateVersion};
 use deadpool_postgres::{Client, Transaction};
-use inbox::{Delivery, Handler, Parking, Unapplied, Undecodable};
+use inbox::{Delivery, Handler, Insert, Parameter, Parking, Unapplied, Undecodable};
 use serde::de::DeserializeOwned;
 use tokio_postgres::types::Type;
 
@@ -10,7 +10,7 @@ use super::{
     cells::{Cells, Row},
     column::Column,
     projection,
-    statement::{Given, Statement, in_order},
+    statement::{Given, Statement, latest},
     told,
 };
 use crate::{
@@ -157,9 +157,15 @@ impl Handler for Projector {
     }
 
     async fn apply(&self, transaction: &Transaction<'_>, events: &[Row]) -> Result<(), Unapplied> {
-        let mut rows = in_order(events);
-        rows.dedup_by_key(|row| row.id());
-        self.upsert.run(transaction, &rows).await
+        self.upsert.run(transaction, &latest(events)).await
+    }
+
+    fn insert(&self) -> Option<&Insert> {
+        Some(&self.upsert.insert)
+    }
+
+    fn parameters(&self, events: &[Row]) -> Vec<Parameter> {
+        self.upsert.parameters(&latest(events))
     }
 
     async fn tell(&self, client: &Client, applied: Option<&[Row]>) -> Result<(), tokio_postgres::Error> {

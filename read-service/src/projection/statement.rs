@@ -1,15 +1,16 @@
 //! The one statement by which a batch of rows goes into a table, whatever the table.
 
 use deadpool_postgres::Transaction;
-use inbox::Unapplied;
+use inbox::{Insert, Parameter, Unapplied};
 use tokio_postgres::types::Type;
 
 use super::cells::{Array, Row};
 
 /// A statement that takes an array for each column.
 pub(super) struct Statement {
+    /// In the pieces that the inbox needs to move the offset by the same statement.
+    pub(super) insert: Insert,
     sql: String,
-    types: Vec<Type>,
 }
 
 /// A column's name, and the type of an array of its values.
@@ -18,28 +19,27 @@ pub(super) type Given = (&'static str, Type);
 impl Statement {
     /// Takes each row over one that has a lower version. No id may be there twice.
     pub(super) fn upsert(table: &str, columns: &[Given]) -> Self {
-        let mut given = Self::insert(table, columns);
         let taken = columns.iter().map(|(name, _)| *name).chain(["applied_at"]).filter(|name| *name != "id");
         let set: Vec<_> = taken.map(|name| format!("{name} = excluded.{name}")).collect();
-        let conflict =
-            format!(" ON CONFLICT (id) DO UPDATE SET {} WHERE held.version < excluded.version", set.join(", "));
-        given.sql.push_str(&conflict);
-        given
+        let update = format!("UPDATE SET {} WHERE held.version < excluded.version", set.join(", "));
+        Self::new(table, columns, &update)
     }
 
     /// Takes each row whose id is not there yet.
     pub(super) fn insert_new(table: &str, columns: &[Given]) -> Self {
-        let mut given = Self::insert(table, columns);
-        given.sql.push_str(" ON CONFLICT (id) DO NOTHING");
-        given
+        Self::new(table, columns, "NOTHING")
     }
 
-    fn insert(table: &str, columns: &[Given]) -> Self {
+    fn new(table: &str, columns: &[Given], on_conflict: &str) -> Self {
         let names = columns.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
         // Not FROM unnest(…): that would keep all rows before it gives the first one.
         let cells = (1..=columns.len()).map(|number| format!("unnest(${number})")).collect::<Vec<_>>().join(", ");
-        let sql = format!("INSERT INTO {table} AS held ({names}, applied_at) SELECT {cells}, clock_timestamp()");
-        Self { sql, types: columns.iter().map(|(_, ty)| ty.clone()).collect() }
+        let insert = Insert {
+            select: format!("INSERT INTO {table} AS held ({names}, applied_at) SELECT {cells}, clock_timestamp()"),
+            on_conflict: format!("ON CONFLICT (id) DO {on_conflict}"),
+            types: columns.iter().map(|(_, ty)| ty.clone()).collect(),
+        };
+        Self { sql: insert.sql(), insert }
     }
 
     /// Runs it, prepared once for each connection.
@@ -47,9 +47,18 @@ impl Statement {
         if rows.is_empty() {
             return Ok(());
         }
-        let statement = transaction.prepare_typed_cached(&self.sql, &self.types).await?;
-        transaction.execute_raw(&statement, &Array::columns_of(rows, self.types.len())).await?;
+        let statement = transaction.prepare_typed_cached(&self.sql, &self.insert.types).await?;
+        transaction.execute_raw(&statement, &self.arrays(rows)).await?;
         Ok(())
+    }
+
+    /// Its parameters, for whoever executes it as a part of another one.
+    pub(super) fn parameters(&self, rows: &[&Row]) -> Vec<Parameter> {
+        self.arrays(rows).into_iter().map(|array| Box::new(array) as Parameter).collect()
+    }
+
+    fn arrays(&self, rows: &[&Row]) -> Vec<Array> {
+        Array::columns_of(rows, self.insert.types.len())
     }
 }
 
@@ -59,6 +68,13 @@ pub(super) fn in_order(rows: &[Row]) -> Vec<&Row> {
     let mut keyed: Vec<_> = rows.iter().map(|row| (row.id(), row)).collect();
     keyed.sort_by(|(id, row), (other_id, other)| id.cmp(other_id).then(other.version.cmp(&row.version)));
     keyed.into_iter().map(|(_, row)| row).collect()
+}
+
+/// Of each id the highest version, in the order of the ids.
+pub(super) fn latest(rows: &[Row]) -> Vec<&Row> {
+    let mut rows = in_order(rows);
+    rows.dedup_by_key(|row| row.id());
+    rows
 }
 
 #[cfg(test)]
