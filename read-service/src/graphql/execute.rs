@@ -223,21 +223,27 @@ impl Shared {
     async fn run(&self, asked: Asked<'_>, name: Option<&Name>, sent: &[Awaited]) -> Result<Body, Error> {
         let (waits, mut failed) = Waits::read(asked, sent)?;
         let mut compiled = compile(asked, &failed)?;
-        let late = waits.wait(&self.freshness, &compiled).await;
-        if !late.is_empty() {
-            failed.extend(late);
-            compiled = compile(asked, &failed)?;
+        let deadline = self.freshness.deadline();
+        let mut row = match (waits.only_one(&compiled), &compiled.text) {
+            (Some(awaited), Some(text)) => self.freshness.answer(&compiled, text, awaited, deadline).await.transpose(),
+            _ => None,
+        };
+        if row.is_none() {
+            let late = waits.wait(&self.freshness, &compiled, deadline).await;
+            if !late.is_empty() {
+                failed.extend(late);
+                compiled = compile(asked, &failed)?;
+            }
         }
         let described = if compiled.roots.iter().any(|(_, root)| matches!(root, Root::Schema)) {
             Some(self.schemas.describe(asked.document, name.map(Name::as_str), asked.variables.clone()).await)
         } else {
             None
         };
-        let row = match &compiled.text {
-            Some(_) => self.query(&mut compiled).await,
-            None => Ok(None),
-        };
-        Ok(written(compiled, row, described.as_ref()))
+        if row.is_none() && compiled.text.is_some() {
+            row = self.query(&mut compiled).await.transpose();
+        }
+        Ok(written(compiled, row.transpose(), described.as_ref()))
     }
 
     async fn query(&self, compiled: &mut Compiled) -> Result<Option<tokio_postgres::Row>, view::Error> {

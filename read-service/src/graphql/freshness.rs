@@ -3,10 +3,15 @@
 use std::{str::FromStr, time::Duration};
 
 use contracts::ReadAfter;
+use inbox::Seen;
 use tokio::time::Instant;
-use tokio_postgres::types::Type;
+use tokio_postgres::Row;
 
-use super::error::{Code, Error};
+use super::{
+    compile::Compiled,
+    error::{Code, Error},
+    parameters::{Parameters, Value},
+};
 use crate::{
     live::Commits,
     projection::JOURNAL,
@@ -24,9 +29,6 @@ pub(super) enum Place {
     /// In the journal, which another process may fill, and later.
     Journal,
 }
-
-/// Whether the journal has an event that made this version or a higher one. What it keeps no longer it does not have.
-const IS_TOLD: &str = "SELECT EXISTS (SELECT FROM view.event WHERE subject = $1 AND version >= $2 AND topic = $3)";
 
 /// What is to be visible before a query is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +61,24 @@ impl Awaited {
         }
         Ok(awaited)
     }
+
+    /// The condition that this version, or a higher one, is visible there.
+    fn is_visible(&self, place: Place, parameters: &mut Parameters) -> String {
+        let subject = parameters.add(Value::Text(self.subject.clone()));
+        let version = parameters.add(Value::Long(self.version));
+        match place {
+            Place::View => {
+                format!("EXISTS (SELECT FROM view.{} WHERE id = {subject} AND version >= {version})", self.view.table())
+            }
+            // What it keeps no longer it does not have.
+            Place::Journal => {
+                let topic = parameters.add(Value::Text(self.view.topic().name.to_owned()));
+                format!(
+                    "EXISTS (SELECT FROM view.event WHERE subject = {subject} AND version >= {version} AND topic = {topic})"
+                )
+            }
+        }
+    }
 }
 
 /// Waits for the views.
@@ -82,35 +102,55 @@ impl Freshness {
 
     /// Waits until it is visible there.
     pub(super) async fn wait(&self, awaited: &Awaited, place: Place, deadline: Instant) -> Result<(), Error> {
-        let filled_by = match place {
-            Place::View => awaited.view.table(),
-            Place::Journal => JOURNAL,
+        let mut parameters = Parameters::default();
+        let sql = Sql {
+            summary: "SELECT view version",
+            text: format!("SELECT WHERE {}", awaited.is_visible(place, &mut parameters)),
+            parameters: parameters.types(),
         };
-        if self.commits.of(filled_by).wait_until(deadline, || self.is_visible(awaited, place)).await? {
+        if self.look(awaited, place, deadline, &sql, &parameters).await?.is_some() {
             return Ok(());
         }
         let message = format!("version {} of {} is not visible yet; try again", awaited.version, awaited.subject);
         Err(Error::new(Code::NotYetVisible, message))
     }
 
-    async fn is_visible(
+    /// The row that answers an operation, from when on what is awaited is visible there; none when it is not by the deadline. It is
+    /// looked for by the operation's own statement, so that waiting takes no statement more, and what is found is of one moment.
+    pub(super) async fn answer(
         &self,
-        Awaited { view, subject, version }: &Awaited,
-        place: Place,
-    ) -> Result<bool, view::Error> {
-        let statement = |summary, text: &str, parameters| Sql { summary, text: text.to_owned(), parameters };
-        let rows = match place {
-            Place::View => {
-                let sql = statement("SELECT view version", view.has_reached(), vec![Type::TEXT, Type::INT8]);
-                self.connections.query(&sql, &[subject, version]).await?
-            }
-            Place::Journal => {
-                let sql = statement("SELECT view.event version", IS_TOLD, vec![Type::TEXT, Type::INT8, Type::TEXT]);
-                self.connections.query(&sql, &[subject, version, &view.topic().name]).await?
-            }
+        compiled: &Compiled,
+        text: &str,
+        (awaited, place): (&Awaited, Place),
+        deadline: Instant,
+    ) -> Result<Option<Row>, view::Error> {
+        let mut parameters = compiled.parameters.clone();
+        let sql = Sql {
+            summary: compiled.summary,
+            text: format!("{text} WHERE {}", awaited.is_visible(place, &mut parameters)),
+            parameters: parameters.types(),
         };
-        let row = rows.first().ok_or_else(|| view::Error::Failed("EXISTS gave no row".to_owned()))?;
-        row.try_get(0).map_err(|error| view::Error::Failed(error.to_string()))
+        self.look(awaited, place, deadline, &sql, &parameters).await
+    }
+
+    /// The row of a statement that has none before what is awaited is visible.
+    async fn look(
+        &self,
+        awaited: &Awaited,
+        place: Place,
+        deadline: Instant,
+        sql: &Sql,
+        parameters: &Parameters,
+    ) -> Result<Option<Row>, view::Error> {
+        let filled_by = match place {
+            Place::View => awaited.view.table(),
+            Place::Journal => JOURNAL,
+        };
+        let look = async || {
+            let rows = self.connections.query(sql, &parameters.values()).await?;
+            Ok(rows.into_iter().next().map_or(Seen::NotYet(None), |row| Seen::Final(Some(row))))
+        };
+        self.commits.of(filled_by).look_until(deadline, look).await
     }
 }
 

@@ -47,6 +47,7 @@ impl Place {
     pub(super) fn cursor(&self, order: &str) -> String {
         let value = match &self.value {
             Value::Text(text) => text.clone(),
+            Value::Long(number) => number.to_string(),
             Value::Date(day) => day.to_string(),
             Value::Instant(instant) => instant.timestamp_micros().to_string(),
         };

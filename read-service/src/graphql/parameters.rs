@@ -9,6 +9,8 @@ use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 pub(crate) enum Value {
     /// `text`
     Text(String),
+    /// `bigint`
+    Long(i64),
     /// `date`
     Date(NaiveDate),
     /// `timestamptz`
@@ -19,6 +21,7 @@ impl Value {
     fn ty(&self) -> Type {
         match self {
             Self::Text(_) => Type::TEXT,
+            Self::Long(_) => Type::INT8,
             Self::Date(_) => Type::DATE,
             Self::Instant(_) => Type::TIMESTAMPTZ,
         }
@@ -29,6 +32,7 @@ impl ToSql for Value {
     fn to_sql(&self, ty: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
         match self {
             Self::Text(text) => text.to_sql(ty, out),
+            Self::Long(number) => number.to_sql(ty, out),
             Self::Date(day) => day.to_sql(ty, out),
             Self::Instant(instant) => instant.to_sql(ty, out),
         }

@@ -4,6 +4,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use futures::future::join_all;
+use tokio::time::Instant;
 
 use super::{
     arguments::Arguments,
@@ -67,24 +68,44 @@ impl Waits {
         Ok(self.tokens.len() - 1)
     }
 
-    /// Waits for what the fields need that can be answered. Gives those for which it is not visible in time, by key.
-    pub(super) async fn wait(&self, freshness: &Freshness, compiled: &Compiled) -> HashMap<String, Error> {
+    /// What all fields wait for that can be answered, if that is one thing, as it nearly always is: one's own last write.
+    pub(super) fn only_one(&self, compiled: &Compiled) -> Option<(&Awaited, Place)> {
+        let mut needed = self.needed(&self.answered(compiled)).into_iter();
+        let (token, place) = needed.next().filter(|_| needed.next().is_none())?;
+        Some((&self.tokens[token], place))
+    }
+
+    /// The fields that wait and can be answered.
+    fn answered(&self, compiled: &Compiled) -> Vec<&Needs> {
         if self.fields.is_empty() {
-            return HashMap::new();
+            return Vec::new();
         }
         let answered = compiled.roots.iter().filter(|(_, root)| matches!(root, Root::Shape(_)));
         let answered: HashSet<_> = answered.map(|(key, _)| key.as_str()).collect();
-        let fields = || self.fields.iter().filter(|field| answered.contains(field.key.as_str()));
-        let needed: BTreeSet<_> =
-            fields().flat_map(|field| field.tokens.iter().map(|token| (*token, field.place))).collect();
-        let deadline = freshness.deadline();
-        let waits = needed.into_iter().map(async |(token, place)| {
+        self.fields.iter().filter(|field| answered.contains(field.key.as_str())).collect()
+    }
+
+    /// What they need, each once.
+    fn needed(&self, fields: &[&Needs]) -> BTreeSet<(usize, Place)> {
+        fields.iter().flat_map(|field| field.tokens.iter().map(|token| (*token, field.place))).collect()
+    }
+
+    /// Waits until the deadline for what the fields need that can be answered. Gives those for which it is not visible by then, by
+    /// key.
+    pub(super) async fn wait(
+        &self,
+        freshness: &Freshness,
+        compiled: &Compiled,
+        deadline: Instant,
+    ) -> HashMap<String, Error> {
+        let fields = self.answered(compiled);
+        let waits = self.needed(&fields).into_iter().map(async |(token, place)| {
             let waited = freshness.wait(&self.tokens[token], place, deadline).await;
             waited.err().map(|error| ((token, place), error))
         });
         let late: HashMap<_, _> = join_all(waits).await.into_iter().flatten().collect();
         let why = |field: &Needs| field.tokens.iter().find_map(|token| late.get(&(*token, field.place))).cloned();
-        fields().filter_map(|field| Some((field.key.clone(), why(field)?))).collect()
+        fields.into_iter().filter_map(|field| Some((field.key.clone(), why(field)?))).collect()
     }
 }
 

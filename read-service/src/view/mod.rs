@@ -89,15 +89,6 @@ macro_rules! views {
                     $(Self::$name => &$topic),+
                 }
             }
-
-            /// The statement that tells whether the row with id `$1` has version `$2` or a higher one.
-            pub(crate) const fn has_reached(self) -> &'static str {
-                match self {
-                    $(Self::$name => concat!(
-                        "SELECT EXISTS (SELECT FROM view.", $table, " WHERE id = $1 AND version >= $2)"
-                    )),+
-                }
-            }
         }
     };
 }
