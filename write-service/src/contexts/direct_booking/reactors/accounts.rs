@@ -64,7 +64,7 @@ impl Handler for AccountCopies {
             versions.push(copy.version.get());
             open.push(copy.open);
         }
-        let statement = transaction.prepare(UPSERT).await?;
+        let statement = transaction.prepare_cached(UPSERT).await?;
         transaction.execute(&statement, &[&ids, &versions, &open]).await?;
         Ok(())
     }

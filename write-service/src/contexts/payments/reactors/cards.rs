@@ -78,7 +78,7 @@ impl Handler for Cards {
         let versions: Vec<i64> = latest.values().map(|copy| copy.version.get()).collect();
         let tokens: Vec<Option<&str>> = latest.values().map(|copy| copy.token.as_deref()).collect();
         store::lock_payers(transaction, payers.iter().copied()).await?;
-        let statement = transaction.prepare(UPSERT).await?;
+        let statement = transaction.prepare_cached(UPSERT).await?;
         transaction.execute(&statement, &[&payers, &versions, &tokens]).await?;
 
         let now = Utc::now();

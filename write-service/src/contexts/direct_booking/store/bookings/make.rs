@@ -33,7 +33,7 @@ const SITUATION: &str = "select
 const MAKE: &str = concat!(
     "with held as (
          insert into direct_booking.room_night as room_night (room_type_id, night, taken)
-         select $8::text, $9::date + n, 1 from generate_series(0, $10::int - 1) as n order by n
+         select $8::text, night, 1 from unnest($10::date[]) as night order by night
          on conflict (room_type_id, night) do update set taken = room_night.taken + 1 where room_night.taken < $11::int
          returning night
      ), made as (
@@ -46,7 +46,7 @@ const MAKE: &str = concat!(
              $23::text, $24::bigint, $25::bigint, $26::text, $27::timestamptz, $28::text,
              clock_timestamp() + make_interval(secs => $29::float8),
              $1::uuid, $7::json ->> 'ce_correlationid', $7::json ->> 'traceparent', $7::json ->> 'tracestate'
-         where (select count(*) from held) = $10::int
+         where (select count(*) from held) = cardinality($10::date[])
          on conflict (booking_id) do nothing
          returning 1
      ), event as (",
@@ -117,7 +117,7 @@ pub(super) async fn insert(
     entry: &Entry,
 ) -> Result<Inserted, database::Error> {
     let (room_type_id, check_in) = (new.room_type_id.as_str(), new.stay.check_in());
-    let nights = if new.needs_room() { i32::try_from(new.stay.taken()).unwrap_or(i32::MAX) } else { 0 };
+    let nights: Vec<NaiveDate> = if new.needs_room() { new.stay.nights().collect() } else { Vec::new() };
     let columns = New::of(new);
     let mut state: Vec<Parameter<'_>> = vec![&room_type_id, &check_in, &nights, &rooms];
     state.extend(columns.columns());
