@@ -11,10 +11,12 @@ mod pgbench;
 mod process;
 mod producer;
 mod read;
+mod reader;
 mod report;
 mod round;
 mod services;
 mod stats;
+mod warm;
 
 use std::process::ExitCode;
 

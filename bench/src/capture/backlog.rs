@@ -4,9 +4,8 @@ use anyhow::{Context, Result};
 use tokio_postgres::{Client, Statement};
 
 use super::stage::{KIND, Stage};
+use crate::warm::PAYLOAD;
 
-/// How long a payload is, in bytes.
-pub(super) const PAYLOAD: usize = 440;
 /// Rows go to so many aggregates, hence keys.
 const AGGREGATES: u32 = 5_000;
 /// Connections that insert single-row transactions.

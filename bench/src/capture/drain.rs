@@ -10,10 +10,10 @@ use super::{
     floor,
     meter::Meter,
     peer, progress,
-    reader::Reader,
     relay::{Program, Relay},
     stage::{Stage, Target},
 };
+use crate::reader::Reader;
 
 /// Rounds that do not count.
 const WARM_UP: u32 = 4;

@@ -10,12 +10,10 @@ use super::{
     Scale,
     backlog::Inserter,
     progress,
-    reader::Arrivals,
     relay::{Program, Relay},
     stage::Stage,
-    warm::Producer,
 };
-use crate::{pace, report::Report, stats::percentile};
+use crate::{pace, reader::Arrivals, report::Report, stats::percentile, warm::Producer};
 
 /// The first seconds of a run, in which connections are made, are not counted.
 const LEAD_IN: u64 = 2;

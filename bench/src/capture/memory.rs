@@ -12,10 +12,10 @@ use super::{
     Scale,
     backlog::Backlog,
     progress,
-    reader::Reader,
     relay::{Program, Relay},
     stage::Stage,
 };
+use crate::reader::Reader;
 
 /// What is inserted while the broker is stopped.
 const LOAD: Backlog = Backlog { rows: 1_000, per_transaction: 100 };

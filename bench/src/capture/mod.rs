@@ -11,11 +11,9 @@ mod latency;
 mod memory;
 mod meter;
 mod peer;
-mod reader;
 mod relay;
 mod restart;
 mod stage;
-mod warm;
 
 use anyhow::Result;
 
@@ -24,6 +22,7 @@ use crate::{
     effort::{Effort, progress},
     peer::Peer,
     report::Report,
+    warm,
 };
 
 const EVENTS: &str = "events/s";
@@ -95,7 +94,7 @@ pub(crate) async fn run(args: &Args) -> Result<Report> {
     let mut report = Report::new("capture");
     progress("starting PostgreSQL and Kafka");
     let stage = Stage::start().await?;
-    warm::broker(&stage, scale.warm_records).await?;
+    warm::broker(&stage.kafka.bootstrap_servers(), scale.warm_records).await?;
 
     let (floor, ours) = (Contestant::Floor, Contestant::Relay(Program::OURS));
     if wanted(Part::DrainBatched) {

@@ -10,11 +10,10 @@ use super::{
     floor,
     latency::MILLISECONDS,
     progress,
-    reader::Arrivals,
     relay::{Program, Relay},
     stage::Stage,
 };
-use crate::report::Report;
+use crate::{reader::Arrivals, report::Report};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 

@@ -18,7 +18,7 @@ use crate::services::{self, connect};
 pub(super) const KIND: &str = "booking";
 const DATABASE: &str = "bench";
 pub(super) const PUBLICATION: &str = "waybill";
-pub(super) const PARTITIONS: i32 = 4;
+const PARTITIONS: i32 = 4;
 /// Where a transactional relay keeps its position.
 const POSITIONS: &str = "cdc-capture-positions";
 

@@ -32,6 +32,7 @@ use crate::{
     effort::{Effort, progress},
     peer::Peer,
     report::Report,
+    warm,
 };
 
 const EVENTS: &str = "events/s";
@@ -66,6 +67,8 @@ enum Part {
 #[derive(Clone, Copy, Debug)]
 struct Scale {
     runs: u32,
+    /// What the broker has written and read before anything counts.
+    warm_records: u64,
     /// Rounds that do not count: the broker's JIT and the page cache need them.
     warm_up: u32,
     /// Events of a backlog.
@@ -81,9 +84,17 @@ impl Scale {
     fn of(effort: Effort) -> Self {
         let runs = effort.runs();
         if effort.quick {
-            Self { runs, warm_up: 0, events: 20_000, rows: 50_000, seconds: 3, subscribers: 500 }
+            Self { runs, warm_records: 100_000, warm_up: 0, events: 20_000, rows: 50_000, seconds: 3, subscribers: 500 }
         } else {
-            Self { runs, warm_up: 1, events: 300_000, rows: 1_000_000, seconds: 20, subscribers: 5_000 }
+            Self {
+                runs,
+                warm_records: 4_000_000,
+                warm_up: 1,
+                events: 300_000,
+                rows: 1_000_000,
+                seconds: 20,
+                subscribers: 5_000,
+            }
         }
     }
 }
@@ -102,6 +113,7 @@ pub(crate) async fn run(args: &Args) -> Result<Report> {
     }
     progress("starting PostgreSQL and Kafka");
     let house = House::open().await?;
+    warm::broker(&house.kafka.bootstrap_servers(), scale.warm_records).await?;
     if wanted(Part::Apply) || wanted(Part::ApplyLarge) || wanted(Part::Chain) {
         let (backlog, rows) = apply::prepare(&house, scale).await?;
         if wanted(Part::Apply) {

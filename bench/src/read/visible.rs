@@ -46,7 +46,7 @@ const FILL: &str = "
     insert into direct_booking.room_type (room_type_id, version, name, rooms)
         select n::text, 1, 'Double', array(select room::text from generate_series(1, 10000) as room)
         from generate_series(1, 50) as n;
-    vacuum analyze";
+    vacuum analyze direct_booking.account_copy, direct_booking.room_type";
 
 /// Measures.
 pub(super) async fn measure(house: &House, outbox: &Outbox, scale: Scale, report: &mut Report) -> Result<()> {
@@ -63,12 +63,20 @@ pub(super) async fn measure(house: &House, outbox: &Outbox, scale: Scale, report
 
     let clients = Arc::new(Clients { write: write_address, read: reading.address.clone(), idle: Mutex::default() });
     let (mut p50, mut p99) = (Vec::new(), Vec::new());
-    for run in 0..scale.warm_up + scale.runs {
+    // A request of a few records is another way through the broker than those of the rounds before.
+    let warm_up = scale.warm_up * 3;
+    for run in 0..warm_up + scale.runs {
         let mut millis = run_once(&clients, run, scale.seconds).await?;
         millis.drain(..usize::try_from(LEAD_IN * u64::from(RATE))?);
         let [half, most] = [50, 99].map(|percent| percentile(&millis, percent).unwrap_or_default());
         progress(format_args!("from commit to visible at {RATE}/s: p50 {half:.2} ms, p99 {most:.2} ms"));
-        if run >= scale.warm_up {
+        if run == 0 {
+            // As autovacuum does in a hotel's first minutes; until then, statements have the plans that were good for no rows.
+            for url in [&outbox.url, &database.url] {
+                execute(&connect(url).await?, "vacuum analyze").await?;
+            }
+        }
+        if run >= warm_up {
             p50.push(half);
             p99.push(most);
         }

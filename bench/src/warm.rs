@@ -5,20 +5,23 @@ use rdkafka::{
     message::{Header, OwnedHeaders},
     producer::BaseRecord,
 };
+use servers::topics;
 use tokio::task::block_in_place;
 
-use super::{backlog::PAYLOAD, progress, reader::Reader, stage::Stage};
-use crate::producer;
+use crate::{effort::progress, producer, reader::Reader};
+
+/// Bytes of a record's payload.
+pub(crate) const PAYLOAD: usize = 440;
 
 /// A plain producer of records that look like the relay's.
-pub(super) struct Producer {
+pub(crate) struct Producer {
     producer: producer::Producer,
     headers: OwnedHeaders,
     payload: String,
 }
 
 impl Producer {
-    pub(super) fn new(bootstrap: &str, linger_ms: &str) -> Result<Self> {
+    pub(crate) fn new(bootstrap: &str, linger_ms: &str) -> Result<Self> {
         let producer = producer::Producer::new(bootstrap, linger_ms)?;
         let header =
             |headers: OwnedHeaders, (key, value): (&str, &str)| headers.insert(Header { key, value: Some(value) });
@@ -36,30 +39,30 @@ impl Producer {
     }
 
     /// Hands a record with this number as its key to the producer; waits only for room.
-    pub(super) fn send(&self, topic: &str, number: u64) -> Result<()> {
+    pub(crate) fn send(&self, topic: &str, number: u64) -> Result<()> {
         let key = number.to_string();
         let record = BaseRecord::to(topic).key(key.as_str()).payload(self.payload.as_bytes());
         self.producer.send(record.headers(self.headers.clone()))
     }
 
     /// Waits until everything is acknowledged.
-    pub(super) fn finish(&self) -> Result<()> {
+    pub(crate) fn finish(&self) -> Result<()> {
         self.producer.finish()
     }
 }
 
 /// Writes and reads so many records.
-pub(super) async fn broker(stage: &Stage, records: u64) -> Result<()> {
+pub(crate) async fn broker(bootstrap: &str, records: u64) -> Result<()> {
+    const TOPIC: &str = "warm-up";
     progress(format_args!("warming the broker with {records} records"));
-    let target = stage.topic().await?;
-    let bootstrap = stage.kafka.bootstrap_servers();
+    topics::create(bootstrap, TOPIC, 4, &[]).await?;
     block_in_place(|| {
-        let producer = Producer::new(&bootstrap, "1")?;
+        let producer = Producer::new(bootstrap, "1")?;
         for number in 0..records {
-            producer.send(&target.topic, number)?;
+            producer.send(TOPIC, number)?;
         }
         producer.finish()?;
-        Reader::new(&bootstrap, &target.topic)?.tally(records)
+        Reader::new(bootstrap, TOPIC)?.tally(records)
     })?;
-    stage.delete(&target).await
+    topics::delete(bootstrap, TOPIC).await
 }

@@ -16,27 +16,26 @@ use rdkafka::{
     consumer::{BaseConsumer, Consumer},
 };
 
-use super::stage::PARTITIONS;
-
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long nothing may arrive.
 const STALL: Duration = Duration::from_secs(60);
 
 /// Asks and reads; joins no group.
-pub(super) struct Reader {
+pub(crate) struct Reader {
     consumer: BaseConsumer,
     topic: String,
+    partitions: Vec<i32>,
 }
 
 /// What lies in a topic.
-pub(super) struct Tally {
-    pub(super) records: u64,
+pub(crate) struct Tally {
+    pub(crate) records: u64,
     /// From the first record's time to the last one's.
-    pub(super) span: Duration,
+    pub(crate) span: Duration,
 }
 
 impl Reader {
-    pub(super) fn new(bootstrap: &str, topic: &str) -> Result<Self> {
+    pub(crate) fn new(bootstrap: &str, topic: &str) -> Result<Self> {
         let consumer: BaseConsumer = ClientConfig::new()
             .set("bootstrap.servers", bootstrap)
             .set("group.id", "bench")
@@ -45,13 +44,15 @@ impl Reader {
             .set("fetch.queue.backoff.ms", "1")
             .set("fetch.wait.max.ms", "10")
             .create()?;
-        Ok(Self { consumer, topic: topic.to_owned() })
+        let metadata = consumer.fetch_metadata(Some(topic), PATIENCE)?;
+        let found = metadata.topics().iter().flat_map(|topic| topic.partitions());
+        Ok(Self { topic: topic.to_owned(), partitions: found.map(|partition| partition.id()).collect(), consumer })
     }
 
     /// How many offsets are in use: all records, and with transactions their markers.
-    pub(super) fn offsets(&self) -> Result<u64> {
+    pub(crate) fn offsets(&self) -> Result<u64> {
         let mut sum = 0;
-        for partition in 0..PARTITIONS {
+        for &partition in &self.partitions {
             let (low, high) = self.consumer.fetch_watermarks(&self.topic, partition, PATIENCE)?;
             sum += (high - low).unsigned_abs();
         }
@@ -59,7 +60,7 @@ impl Reader {
     }
 
     /// Waits, with questions that cost next to nothing, until so many offsets are in use.
-    pub(super) fn wait_for_offsets(&self, wanted: u64) -> Result<()> {
+    pub(crate) fn wait_for_offsets(&self, wanted: u64) -> Result<()> {
         let (mut seen, mut moved) = (0, Instant::now());
         while seen < wanted {
             thread::sleep(Duration::from_millis(50));
@@ -73,7 +74,7 @@ impl Reader {
     }
 
     /// Reads from the start until so many records were seen.
-    pub(super) fn tally(&self, wanted: u64) -> Result<Tally> {
+    pub(crate) fn tally(&self, wanted: u64) -> Result<Tally> {
         self.rewind()?;
         let (mut records, mut times, mut moved) = (0, None, Instant::now());
         while records < wanted {
@@ -92,7 +93,7 @@ impl Reader {
 
     fn rewind(&self) -> Result<()> {
         let mut assignment = TopicPartitionList::new();
-        for partition in 0..PARTITIONS {
+        for &partition in &self.partitions {
             assignment.add_partition_offset(&self.topic, partition, Offset::Beginning)?;
         }
         Ok(self.consumer.assign(&assignment)?)
@@ -100,14 +101,14 @@ impl Reader {
 }
 
 /// Tells when each record could be read, by the number that is its key. Dropping it ends it.
-pub(super) struct Arrivals {
+pub(crate) struct Arrivals {
     arrived: Receiver<(u64, Instant)>,
     end: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Arrivals {
-    pub(super) fn watch(bootstrap: &str, topic: &str) -> Result<Self> {
+    pub(crate) fn watch(bootstrap: &str, topic: &str) -> Result<Self> {
         let reader = Reader::new(bootstrap, topic)?;
         reader.rewind()?;
         let (arrive, arrived) = channel();
@@ -119,7 +120,7 @@ impl Arrivals {
     }
 
     /// Waits for the next.
-    pub(super) fn next(&self, bound: Duration) -> Result<(u64, Instant)> {
+    pub(crate) fn next(&self, bound: Duration) -> Result<(u64, Instant)> {
         match self.arrived.recv_timeout(bound) {
             Ok(arrival) => Ok(arrival),
             Err(_) => bail!("no record arrived within {bound:?}"),
