@@ -10,7 +10,7 @@ use clap::Parser;
 use contracts::{Cleanup, Topic, envelope::Envelope, envelope::TraceContext};
 use deadpool_postgres::Transaction;
 use inbox::{
-    Applied, Delivery, Halt, Handler, Intake, Parking, Unapplied, Undecodable,
+    Applied, Delivery, Halt, Handler, Insert, Intake, Parameter, Parking, Unapplied, Undecodable,
     command::{self, Action, Desk},
 };
 use servers::{
@@ -29,7 +29,10 @@ use tokio::{
     sync::{Semaphore, watch},
     task::JoinHandle,
 };
-use tokio_postgres::{Client, Error, NoTls, types::ToSql};
+use tokio_postgres::{
+    Client, Error, NoTls,
+    types::{ToSql, Type},
+};
 use uuid::Uuid;
 
 /// What a condition may take, on a busy machine.
@@ -120,7 +123,11 @@ impl Fixture {
 
     /// Starts an instance of this service.
     pub(crate) fn start_as(&self, service: &str, handler: Recorder) -> Instance {
-        let (intake, applied, shutdown) = (self.intake(service), Applied::new(), CancellationToken::new());
+        Self::start_with(self.intake(service), handler)
+    }
+
+    pub(crate) fn start_with(intake: Intake, handler: Recorder) -> Instance {
+        let (applied, shutdown) = (Applied::new(), CancellationToken::new());
         let (health, metrics) = (intake.health.clone(), intake.metrics.clone());
         let running = tokio::spawn(inbox::run(handler, intake, applied.clone(), shutdown.clone()));
         Instance { health, metrics, applied, shutdown, running }
@@ -161,6 +168,16 @@ impl Fixture {
             SELECT n < lag(n) OVER (PARTITION BY subject ORDER BY place) AS falls FROM "the view".effect
         ) AS steps WHERE falls"#;
         assert_eq!(self.number(disorder, &[]).await, 0, "effects of a subject out of order");
+    }
+
+    /// Waits until so many of the service's transactions stand behind a lock.
+    pub(crate) async fn await_waiting(&self, transactions: i64) {
+        let sql = "SELECT count(*) FROM pg_stat_activity WHERE usename = $1 AND wait_event_type = 'Lock'";
+        eventually(&format!("{transactions} transactions wait"), DEADLINE, async || {
+            let found = self.number(sql, &[&self.role]).await;
+            if found == transactions { Ok(Some(())) } else { Err(format!("{found} wait")) }
+        })
+        .await;
     }
 
     /// The reasons for which messages were set aside, in their order.
@@ -278,6 +295,11 @@ pub(crate) struct Recorder {
     pub(crate) topics: &'static [Topic],
     pub(crate) parking: Parking,
     pub(crate) repeats: Option<&'static str>,
+    pub(crate) gathers_for: Duration,
+    /// How many were read.
+    pub(crate) read: watch::Sender<usize>,
+    /// What it does by a single statement.
+    pub(crate) insert: Option<Insert>,
     /// How many times events were to be applied.
     pub(crate) entered: watch::Sender<usize>,
     /// Each time takes a permit before it ends.
@@ -294,11 +316,24 @@ impl Recorder {
             topics,
             parking: Parking::Queue,
             repeats: None,
+            gathers_for: Duration::ZERO,
+            read: watch::Sender::new(0),
+            insert: None,
             entered: watch::Sender::new(0),
             permits: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
             told: watch::Sender::new(Vec::new()),
             tells_by: Mutex::default(),
         }
+    }
+
+    /// Has nothing to do but a single statement.
+    pub(crate) fn inserting(topics: &'static [Topic]) -> Self {
+        let insert = Insert {
+            select: format!("{INSERT} SELECT unnest($1), unnest($2), unnest($3), unnest($4), unnest($5)"),
+            on_conflict: String::new(),
+            types: vec![Type::TEXT_ARRAY, Type::INT4_ARRAY, Type::INT8_ARRAY, Type::TEXT_ARRAY, Type::INT8_ARRAY],
+        };
+        Self { insert: Some(insert), ..Self::of(topics) }
     }
 
     /// Waits for a permit before each commit. Gives also what tells how often that was begun.
@@ -308,6 +343,8 @@ impl Recorder {
         (recorder, entered)
     }
 }
+
+const INSERT: &str = r#"INSERT INTO "the view".effect (topic, partition, message_offset, subject, n)"#;
 
 pub(crate) struct Thing {
     topic: Arc<str>,
@@ -336,7 +373,12 @@ impl Handler for Recorder {
         self.repeats
     }
 
+    fn gathers_for(&self) -> Duration {
+        self.gathers_for
+    }
+
     fn decode(&self, delivery: &Delivery) -> Result<Option<Thing>, Undecodable> {
+        self.read.send_modify(|count| *count += 1);
         if delivery.envelope.ty == "test.Uninteresting.v1" {
             return Ok(None);
         }
@@ -356,12 +398,26 @@ impl Handler for Recorder {
         let offsets: Vec<i64> = things.iter().map(|thing| thing.offset).collect();
         let subjects: Vec<&str> = things.iter().map(|thing| thing.subject.as_str()).collect();
         let numbers: Vec<Option<i64>> = things.iter().map(|thing| thing.n).collect();
-        let insert = r#"INSERT INTO "the view".effect (topic, partition, message_offset, subject, n)
-            SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[], $4::text[], $5::bigint[])"#;
-        transaction.execute(insert, &[&topics, &partitions, &offsets, &subjects, &numbers]).await?;
+        let values = "SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[], $4::text[], $5::bigint[])";
+        transaction
+            .execute(&format!("{INSERT} {values}"), &[&topics, &partitions, &offsets, &subjects, &numbers])
+            .await?;
         self.entered.send_modify(|count| *count += 1);
         self.permits.acquire().await.unwrap().forget();
         Ok(())
+    }
+
+    fn insert(&self) -> Option<&Insert> {
+        self.insert.as_ref()
+    }
+
+    fn parameters(&self, things: &[Thing]) -> Vec<Parameter> {
+        let topics: Vec<String> = things.iter().map(|thing| thing.topic.to_string()).collect();
+        let partitions: Vec<i32> = things.iter().map(|thing| thing.partition).collect();
+        let offsets: Vec<i64> = things.iter().map(|thing| thing.offset).collect();
+        let subjects: Vec<String> = things.iter().map(|thing| thing.subject.clone()).collect();
+        let numbers: Vec<Option<i64>> = things.iter().map(|thing| thing.n).collect();
+        vec![Box::new(topics), Box::new(partitions), Box::new(offsets), Box::new(subjects), Box::new(numbers)]
     }
 
     async fn tell(&self, client: &deadpool_postgres::Client, applied: Option<&[Thing]>) -> Result<(), Error> {

@@ -8,6 +8,7 @@ mod fixture;
 mod halts;
 mod migrations;
 mod once;
+mod one_statement;
 mod parking;
 mod poison;
 mod readiness;

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use inbox::Parking;
-use servers::eventually;
 use tokio::sync::Semaphore;
 
-use crate::fixture::{DEADLINE, Fixture, ONE, Recorder, connect, record, records};
+use crate::fixture::{Fixture, ONE, Recorder, connect, record, records};
 
 const ALLOW_13: &str = r#"ALTER TABLE "the view".effect DROP CONSTRAINT effect_n_check"#;
 
@@ -169,18 +168,6 @@ async fn events_that_do_not_build_on_each_other_pass_and_are_kept() {
     assert!(fixture.command(lines(), &["retry", "--all"]).await.unwrap().0);
     assert_eq!((fixture.numbers("a").await, fixture.parked().await), (vec![14, 15, 13], 0));
     assert_eq!(instance.stop().await, Ok(()));
-}
-
-impl Fixture {
-    /// Waits until so many of the service's transactions stand behind a lock.
-    async fn await_waiting(&self, transactions: i64) {
-        let sql = "SELECT count(*) FROM pg_stat_activity WHERE usename = $1 AND wait_event_type = 'Lock'";
-        eventually(&format!("{transactions} transactions wait"), DEADLINE, async || {
-            let found = self.number(sql, &[&self.role]).await;
-            if found == transactions { Ok(Some(())) } else { Err(format!("{found} wait")) }
-        })
-        .await;
-    }
 }
 
 /// Given a retry that has applied parked events and has not committed yet, when the next event of their aggregate comes, then that

@@ -1,5 +1,6 @@
 //! Several instances of one handler: what each does while another joins, leaves, dies or works on the same partitions.
 
+use contracts::Topic;
 use servers::eventually;
 
 use crate::fixture::{DEADLINE, FOUR, Fixture, ONE, Recorder, records};
@@ -8,10 +9,19 @@ const ROUND: i64 = 10_000;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn instances_join_and_leave_under_load() {
-    let fixture = Fixture::new("sharing", FOUR).await;
-    let first = fixture.start(Recorder::of(FOUR));
+    joined_and_left("sharing", Recorder::of).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn instances_that_need_a_single_statement_join_and_leave_under_load() {
+    joined_and_left("sharing by statement", Recorder::inserting).await;
+}
+
+async fn joined_and_left(purpose: &str, recorder: fn(&'static [Topic]) -> Recorder) {
+    let fixture = Fixture::new(purpose, FOUR).await;
+    let first = fixture.start(recorder(FOUR));
     fixture.produce(&FOUR[0], records(0, ROUND)).await;
-    let second = fixture.start(Recorder::of(FOUR));
+    let second = fixture.start(recorder(FOUR));
     fixture.produce(&FOUR[0], records(ROUND, ROUND)).await;
     let both_work = async || {
         let applied = [&first, &second].map(|it| it.metric("inbox_events_applied_total").unwrap_or_default());
@@ -28,7 +38,7 @@ async fn instances_join_and_leave_under_load() {
     assert_eq!(first.stop().await, Ok(()));
     fixture.produce(&FOUR[0], records(produced, ROUND)).await;
     produced += ROUND;
-    let third = fixture.start(Recorder::of(FOUR));
+    let third = fixture.start(recorder(FOUR));
     fixture.produce(&FOUR[0], records(produced, ROUND)).await;
     produced += ROUND;
     second.kill().await;
@@ -38,12 +48,21 @@ async fn instances_join_and_leave_under_load() {
     assert_eq!(fixture.next_offsets().await, produced);
 }
 
-/// Two services are two consumer groups: Kafka gives each of them every message. They share the handler's offsets.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_instance_that_was_overtaken_rolls_back_and_goes_on() {
-    let fixture = Fixture::new("overtaken", FOUR).await;
+    overtaken("overtaken", Recorder::of).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_that_was_overtaken_by_a_single_statement_goes_on() {
+    overtaken("overtaken by statement", Recorder::inserting).await;
+}
+
+/// Two services are two consumer groups: Kafka gives each of them every message. They share the handler's offsets.
+async fn overtaken(purpose: &str, recorder: fn(&'static [Topic]) -> Recorder) {
+    let fixture = Fixture::new(purpose, FOUR).await;
     fixture.produce(&FOUR[0], records(0, ROUND)).await;
-    let instances = ["one", "two"].map(|service| fixture.start_as(service, Recorder::of(FOUR)));
+    let instances = ["one", "two"].map(|service| fixture.start_as(service, recorder(FOUR)));
     fixture.produce(&FOUR[0], records(ROUND, ROUND)).await;
     fixture.await_effects(2 * ROUND).await;
     for instance in &instances {

@@ -60,6 +60,22 @@ async fn a_token_may_come_as_an_argument_of_each_field() {
     assert_eq!(data["bookingsSummary"], json!({"count": 1}));
 }
 
+/// Given what is visible already, when a query names it, then its own statement has found that out; what fields of different views
+/// wait for is looked for apart.
+#[tokio::test]
+async fn to_look_takes_no_statement_more() {
+    let server = Server::start("look").await;
+    server.views.fill(&[booking("7", 2, "2026-03-01", &json!({})), account("a1", 1, "Ada")]).await;
+    let (seven, ada) = (token(direct_booking::BOOKING, "7", 2), token(accounts::ACCOUNT, "a1", 1));
+    let two = format!("{seven},{ada}");
+    for (tokens, statements) in [(seven.as_str(), 1), (two.as_str(), 3)] {
+        let before = server.statements().await;
+        let (_, answer) = with_header(&server, BOOKING, &[tokens]).await;
+        assert_eq!(answer["data"]["booking"]["version"], json!(2), "{answer}");
+        assert_eq!(server.statements().await - before, statements);
+    }
+}
+
 #[tokio::test]
 async fn a_tombstone_is_visible_too() {
     let server = Server::start("gone").await;
