@@ -46,7 +46,9 @@ impl Reader {
             .create()?;
         let metadata = consumer.fetch_metadata(Some(topic), PATIENCE)?;
         let found = metadata.topics().iter().flat_map(|topic| topic.partitions());
-        Ok(Self { topic: topic.to_owned(), partitions: found.map(|partition| partition.id()).collect(), consumer })
+        let partitions: Vec<i32> = found.map(|partition| partition.id()).collect();
+        ensure!(!partitions.is_empty(), "the broker does not know the topic {topic} yet");
+        Ok(Self { topic: topic.to_owned(), partitions, consumer })
     }
 
     /// How many offsets are in use: all records, and with transactions their markers.

@@ -69,8 +69,7 @@ pub trait Handler: Send + Sync + 'static {
         None
     }
 
-    /// How long an event may wait for others that go into its batch. More than nothing is for effects that nobody waits for: fewer
-    /// transactions do the same then.
+    /// How long an event may wait for others that go into its batch: fewer transactions do the same then.
     fn gathers_for(&self) -> Duration {
         Duration::ZERO
     }
@@ -85,7 +84,8 @@ pub trait Handler: Send + Sync + 'static {
     fn decode(&self, delivery: &Delivery) -> Result<Option<Self::Event>, Undecodable>;
 
     /// Applies a batch in the order given, with as few statements as it can. Events of one partition are in order;
-    /// a batch can hold an aggregate more than once.
+    /// a batch can hold an aggregate more than once. The offsets may turn out to be stale while this is under way, and a batch
+    /// may come again: what it does beside the transaction must bear that.
     ///
     /// # Errors
     /// When they were not; the transaction is then rolled back.
@@ -96,12 +96,13 @@ pub trait Handler: Send + Sync + 'static {
     ) -> impl Future<Output = Result<(), Unapplied>> + Send;
 
     /// The one statement that [`Handler::apply`] executes, where there is no more to it. A batch of one partition is then a single
-    /// statement, which moves the offset too: one way there and back, where a transaction has three.
+    /// statement, which moves the offset too: one way there and back, where a transaction has three. Whoever has one has
+    /// [`Handler::parameters`], too.
     fn insert(&self) -> Option<&Insert> {
         None
     }
 
-    /// That statement's parameters for these events.
+    /// That statement's parameters for these events, as many as it has types.
     fn parameters(&self, _events: &[Self::Event]) -> Vec<Parameter> {
         Vec::new()
     }

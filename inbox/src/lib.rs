@@ -11,6 +11,7 @@
 //! reader     message -> envelope -> the handler's event, into a batch    no I/O but the poll
 //! sorting    which of its events are applied, queue, or wait             no I/O
 //! writer     batch -> one transaction: offsets, effects, dead letters    knows no Kafka
+//! offsets    read, begun and moved; with an effect that is one insert, by that same statement
 //! lanes      batches of different partitions, written side by side
 //! session    the loop: positions partitions, reads ahead while writing
 //! intake     one session after another, from start to stop or halt

@@ -156,6 +156,9 @@ impl Offsets {
     /// Moves the offset of one partition from what is `expected` to `next` and, with parameters, executes the handler's insert, all
     /// in one statement. Nothing of it is done where another offset is stored, or anything is parked. Whether it is.
     ///
+    /// Who parks something of this partition moves this offset, so the look at what is parked is as good as the offset that is found
+    /// with it.
+    ///
     /// Nor is anything done where somebody has locked the offset: the statement has its locks on all of its tables before it comes
     /// to the offset, and who holds the offset may be about to lock one of them.
     pub(crate) async fn step(
@@ -166,9 +169,11 @@ impl Offsets {
         expected: i64,
         insert: Option<&[Parameter]>,
     ) -> Result<bool, Error> {
-        let (step, insert) = match (&self.step_with_insert, insert) {
-            (Some(step), Some(parameters)) => (step, parameters),
-            _ => (&self.step, &[][..]),
+        let (step, insert) = match (insert, &self.step_with_insert) {
+            (None, _) => (&self.step, &[][..]),
+            (Some(parameters), Some(step)) => (step, parameters),
+            // Without its effect no offset moves.
+            (Some(_), None) => return Ok(false),
         };
         let statement = client.prepare_typed_cached(&step.sql, &step.types).await?;
         let topic = topics.of(partition).on_cluster.as_str();

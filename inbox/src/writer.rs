@@ -8,10 +8,12 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Range,
+    pin::pin,
     time::Duration,
 };
 
 use deadpool_postgres::{Client, PoolError, Transaction};
+use futures::future::{Either, select};
 use telemetry::{backoff::Backoff, database::reason};
 use tokio_postgres::Error;
 
@@ -39,7 +41,7 @@ pub(crate) enum Written {
     Full(BTreeSet<Partition>),
     /// The stored offsets are not those that it follows: nothing of it is there, or all of it was already.
     Fenced,
-    /// The intake is to stop: nothing of it is there.
+    /// The intake is to stop: nothing of it is there or, where the server is still at its one statement, all of it soon is.
     Stopped,
 }
 
@@ -54,7 +56,7 @@ enum How {
     OneByOne,
 }
 
-/// What a transaction is about to commit.
+/// What was done with the events of a batch.
 struct Effects<'b> {
     /// How many events were applied.
     applied: usize,
@@ -118,14 +120,16 @@ impl<'a, H: Handler> Writer<'a, H> {
         let mut how =
             if batch.unreadable.is_empty() && !self.of.meters.has_parked() { How::AtOnce } else { How::Sorted };
         let mut stops = BTreeMap::new();
+        // Of all tries together.
+        let shutdown = &self.of.shutdown;
+        let mut cut_off = pin!(async {
+            shutdown.cancelled().await;
+            tokio::time::sleep(LAST_BATCH).await;
+        });
         loop {
-            let cut_off = async {
-                self.of.shutdown.cancelled().await;
-                tokio::time::sleep(LAST_BATCH).await;
-            };
             let tried = tokio::select! {
                 tried = self.attempt(batch, how, &stops) => tried,
-                () = cut_off => {
+                () = &mut cut_off => {
                     batch.spans.given_up();
                     return Written::Stopped;
                 }
@@ -220,7 +224,7 @@ impl<'a, H: Handler> Writer<'a, H> {
     ) -> Result<Result<Effects<'b>, Tried>, Failure> {
         let mut transaction = client.transaction().await?;
         let effects = match how {
-            How::AtOnce => self.at_once(&transaction, batch, next).await?,
+            How::AtOnce => self.pipelined(&transaction, batch, next).await?,
             How::Sorted => self.sorted(&mut transaction, batch, false, stops, next).await?,
             How::OneByOne => self.sorted(&mut transaction, batch, true, stops, next).await?,
         };
@@ -232,8 +236,8 @@ impl<'a, H: Handler> Writer<'a, H> {
     }
 
     /// Moves the offsets and applies everything, without waiting for the one before the other is sent: of a batch of one event,
-    /// half of the time is the way there and back. Where the offsets have not moved, or something is parked, nothing of it counts.
-    async fn at_once<'b>(
+    /// half of the time is the way there and back. Where the offsets have not moved, or something is parked, applying is given up.
+    async fn pipelined<'b>(
         &self,
         transaction: &Transaction<'_>,
         batch: &'b Batch<H::Event>,
@@ -241,23 +245,28 @@ impl<'a, H: Handler> Writer<'a, H> {
     ) -> Result<Result<Effects<'b>, Tried>, Failure> {
         let offsets = &self.of.offsets;
         let advance = offsets.prepare(transaction).await?;
-        let apply = async {
+        let apply = pin!(async {
             match batch.events.is_empty() {
                 true => Ok(()),
                 false => self.of.handler.apply(transaction, &batch.events).await,
             }
+        });
+        let advance = pin!(offsets.advance(transaction, &advance, &self.of.topics, &self.stored, next));
+        // The offsets are asked for first, so that their locks make another instance, which has a partition too, wait for the outcome.
+        let (advanced, applied) = match select(advance, apply).await {
+            Either::Left((advanced, apply)) => (advanced?, Either::Left(apply)),
+            Either::Right((applied, advance)) => (advance.await?, Either::Right(applied)),
         };
-        // In this order, so that the row's lock makes another instance, which has this partition too, wait for the outcome.
-        let (advanced, applied) =
-            futures::join!(offsets.advance(transaction, &advance, &self.of.topics, &self.stored, next), apply);
-        let advanced = advanced?;
         if !advanced.moved {
             return Ok(Err(Tried::Fenced));
         }
         if advanced.parked {
             return Ok(Err(Tried::Unsorted));
         }
-        applied?;
+        match applied {
+            Either::Left(apply) => apply.await?,
+            Either::Right(applied) => applied?,
+        }
         Ok(Ok(self.all_of(batch)))
     }
 

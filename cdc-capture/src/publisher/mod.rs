@@ -290,10 +290,10 @@ impl Publisher {
     /// sent together is sent at once.
     pub fn lull(&mut self, next: u64) {
         if self.look_at_the_clock().is_ok()
-            && let (Some(hurry), Some(producer)) = (&self.hurry, &self.producer)
+            && let (Some(hurry), Some(producer)) = (&mut self.hurry, &self.producer)
             && self.hurried < next
         {
-            hurry.hurry(producer);
+            hurry.hurry(next, producer);
             self.hurried = next;
         }
     }

@@ -170,13 +170,22 @@ async fn events_that_do_not_build_on_each_other_pass_and_are_kept() {
     assert_eq!(instance.stop().await, Ok(()));
 }
 
-/// Given a retry that has applied parked events and has not committed yet, when the next event of their aggregate comes, then that
-/// waits, and finds nothing any more to queue behind.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_that_comes_during_a_retry_is_applied_after_it() {
-    let fixture = Fixture::new("behind retry", ONE).await;
+    comes_during_a_retry("behind retry", Recorder::of(ONE)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_needs_a_single_statement_and_comes_during_a_retry_is_applied_after_it() {
+    comes_during_a_retry("statement behind retry", Recorder::inserting(ONE)).await;
+}
+
+/// Given a retry that has applied parked events and has not committed yet, when the next event of their aggregate comes, then that
+/// waits, and finds nothing any more to queue behind.
+async fn comes_during_a_retry(purpose: &str, recorder: Recorder) {
+    let fixture = Fixture::new(purpose, ONE).await;
     fixture.produce(&ONE[0], vec![record("a", 13), record("a", 14)]).await;
-    let instance = fixture.start(Recorder::of(ONE));
+    let instance = fixture.start(recorder);
     fixture.await_dead_letters_of("a", 2).await;
     fixture.admin.batch_execute(ALLOW_13).await.unwrap();
 
@@ -198,12 +207,21 @@ async fn an_event_that_comes_during_a_retry_is_applied_after_it() {
     fixture.assert_once_and_in_order(3).await;
 }
 
-/// Given an event that is about to queue behind parked ones, when these are retried, then the retry waits, and applies it too.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_retry_that_comes_while_an_event_is_parked_applies_that_too() {
-    let fixture = Fixture::new("behind parking", ONE).await;
+    comes_while_an_event_is_parked("behind parking", Recorder::of(ONE)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_that_comes_while_one_is_parked_that_needs_a_single_statement_applies_that_too() {
+    comes_while_an_event_is_parked("statement behind parking", Recorder::inserting(ONE)).await;
+}
+
+/// Given an event that is about to queue behind parked ones, when these are retried, then the retry waits, and applies it too.
+async fn comes_while_an_event_is_parked(purpose: &str, recorder: Recorder) {
+    let fixture = Fixture::new(purpose, ONE).await;
     fixture.produce(&ONE[0], vec![record("a", 13), record("a", 14)]).await;
-    let instance = fixture.start(Recorder::of(ONE));
+    let instance = fixture.start(recorder);
     fixture.await_dead_letters_of("a", 2).await;
     fixture.admin.batch_execute(ALLOW_13).await.unwrap();
 

@@ -20,6 +20,7 @@ use super::{
     compile::{Asked, Compiled, Root, compile},
     conditions,
     documents::Documents,
+    freshness::LONGEST_LOOK,
     live::{self, Live},
     metrics::Operations,
     model::Model,
@@ -225,7 +226,9 @@ impl Shared {
         let mut compiled = compile(asked, &failed)?;
         let deadline = self.freshness.deadline();
         let mut row = match (waits.only_one(&compiled), &compiled.text) {
-            (Some(awaited), Some(text)) => self.freshness.answer(&compiled, text, awaited, deadline).await.transpose(),
+            (Some(awaited), Some(text)) if text.len() <= LONGEST_LOOK => {
+                self.freshness.answer(&compiled, text, awaited, deadline).await.transpose()
+            }
             _ => None,
         };
         if row.is_none() {

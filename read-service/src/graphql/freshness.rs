@@ -30,6 +30,9 @@ pub(super) enum Place {
     Journal,
 }
 
+/// A longer statement is not looked with: each look in vain begins all of it, though it ends it at once.
+pub(super) const LONGEST_LOOK: usize = 4096;
+
 /// What is to be visible before a query is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Awaited {
@@ -105,10 +108,11 @@ impl Freshness {
         let mut parameters = Parameters::default();
         let sql = Sql {
             summary: "SELECT view version",
-            text: format!("SELECT WHERE {}", awaited.is_visible(place, &mut parameters)),
+            text: format!("SELECT {}", awaited.is_visible(place, &mut parameters)),
             parameters: parameters.types(),
         };
-        if self.look(awaited, place, deadline, &sql, &parameters).await?.is_some() {
+        let is_visible = |row: &Row| row.try_get(0).unwrap_or(false);
+        if self.look(awaited, place, deadline, &sql, &parameters, is_visible).await?.is_some() {
             return Ok(());
         }
         let message = format!("version {} of {} is not visible yet; try again", awaited.version, awaited.subject);
@@ -130,10 +134,10 @@ impl Freshness {
             text: format!("{text} WHERE {}", awaited.is_visible(place, &mut parameters)),
             parameters: parameters.types(),
         };
-        self.look(awaited, place, deadline, &sql, &parameters).await
+        self.look(awaited, place, deadline, &sql, &parameters, |_| true).await
     }
 
-    /// The row of a statement that has none before what is awaited is visible.
+    /// The row of a statement that is looked for until it says that what is awaited is visible.
     async fn look(
         &self,
         awaited: &Awaited,
@@ -141,6 +145,7 @@ impl Freshness {
         deadline: Instant,
         sql: &Sql,
         parameters: &Parameters,
+        is_visible: impl Fn(&Row) -> bool,
     ) -> Result<Option<Row>, view::Error> {
         let filled_by = match place {
             Place::View => awaited.view.table(),
@@ -148,7 +153,7 @@ impl Freshness {
         };
         let look = async || {
             let rows = self.connections.query(sql, &parameters.values()).await?;
-            Ok(rows.into_iter().next().map_or(Seen::NotYet(None), |row| Seen::Final(Some(row))))
+            Ok(rows.into_iter().next().filter(&is_visible).map_or(Seen::NotYet(None), |row| Seen::Final(Some(row))))
         };
         self.commits.of(filled_by).look_until(deadline, look).await
     }

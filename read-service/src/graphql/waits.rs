@@ -1,5 +1,5 @@
 //! What an operation waits for: the tokens of its request and of its fields. Each is awaited once, however many fields name it, so
-//! that what waiting costs does not grow with the query.
+//! that what waiting costs does not grow with the query. A short one that waits for one thing looks for that by its own statement.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 

@@ -73,7 +73,7 @@ impl Handler for Journal {
         Parking::Alone
     }
 
-    /// It has a line for each event of every topic. One look at it is of all that came of something, over seconds.
+    /// It has a line for each event of every topic, and a moment does not matter to who reads it.
     fn gathers_for(&self) -> Duration {
         Duration::from_millis(20)
     }

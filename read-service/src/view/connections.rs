@@ -232,7 +232,11 @@ impl Connection {
             },
         };
         let rows = self.client.query(&known.statement, values).await;
-        known.cost.learn(under_way.answered(Instant::now()));
+        let took = under_way.answered(Instant::now());
+        // What has no row ended at its condition, which says nothing of the rest.
+        if rows.as_ref().is_ok_and(|rows| !rows.is_empty()) {
+            known.cost.learn(took);
+        }
         rows.map_err(|error| {
             // It may be the prepared statement itself that no longer fits, after a migration.
             self.prepared.remove(&sql.text);

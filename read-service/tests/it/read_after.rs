@@ -60,6 +60,25 @@ async fn a_token_may_come_as_an_argument_of_each_field() {
     assert_eq!(data["bookingsSummary"], json!({"count": 1}));
 }
 
+/// Given a query that waits for one thing alone, short or long, when that comes, then it is what the query answers with.
+#[tokio::test]
+async fn a_query_that_waits_for_one_thing_answers_with_it() {
+    let server = Server::start("one thing").await;
+    let long: String = (0..100).map(|number| format!("b{number}: booking(id: \"7\") {{ version }} ")).collect();
+    for (version, query) in [(2, BOOKING), (3, &format!("{{ booking(id: \"7\") {{ version }} {long} }}"))] {
+        let token = token(direct_booking::BOOKING, "7", version);
+        let tokens = [token.as_str()];
+        let waiting = with_header(&server, query, &tokens);
+        let writing = async {
+            for version in [version - 1, version] {
+                server.views.fill(&[booking("7", version, "2026-03-01", &json!({}))]).await;
+            }
+        };
+        let ((status, answer), ()) = tokio::join!(waiting, writing);
+        assert_eq!((status, &answer["data"]["booking"]["version"]), (200, &json!(version)));
+    }
+}
+
 /// Given what is visible already, when a query names it, then its own statement has found that out; what fields of different views
 /// wait for is looked for apart.
 #[tokio::test]
