@@ -45,16 +45,16 @@ const ROOMS: &str = "select rooms,
 const LOCK_ROOMS: &str = "select from direct_booking.room_type where room_type_id = $1 for no key update";
 
 // $8 booking and what may have changed of it: $9 version, $10 status, $11 why rejected, $12 when cancelled, $13 room, $14 and
-// $15 when the guest came and left; $16 room type, $17 and $18 the first of the nights that are given back and how many,
-// of which the rows are there; $19 when a confirmation was asked for.
+// $15 when the guest came and left; $16 room type, $17 the nights that are given back,
+// of which the rows are there; $18 when a confirmation was asked for.
 const CHANGE: &str = concat!(
     "with changed as (
          update direct_booking.booking set version = $9, status = $10, rejection = $11, cancelled_at = $12, room = $13,
-             checked_in_at = $14, checked_out_at = $15, confirmation_requested_at = $19
+             checked_in_at = $14, checked_out_at = $15, confirmation_requested_at = $18
          where booking_id = $8 returning 1
      ), given_back as (
          insert into direct_booking.room_night as room_night (room_type_id, night, taken)
-         select $16::text, $17::date + n, 0 from generate_series(0, $18::int - 1) as n order by n
+         select $16::text, night, 0 from unnest($17::date[]) as night order by night
          on conflict (room_type_id, night) do update set taken = room_night.taken - 1
      ) ",
     insert_event!("direct_booking", "changed")
@@ -168,8 +168,8 @@ async fn write(transaction: &Transaction<'_>, after: &Booking, entry: &Entry) ->
     let (id, version, status) = (after.id.as_str(), after.version.get(), after.status.as_str());
     let room_type_id = after.room_type_id.as_str();
     let (first, nights) = after.free_nights();
-    let nights = i32::try_from(nights).unwrap_or(i32::MAX);
-    let state: [Parameter<'_>; 12] = [
+    let nights: Vec<_> = first.iter_days().take(nights as usize).collect();
+    let state: [Parameter<'_>; 11] = [
         &id,
         &version,
         &status,
@@ -179,7 +179,6 @@ async fn write(transaction: &Transaction<'_>, after: &Booking, entry: &Entry) ->
         &after.checked_in_at,
         &after.checked_out_at,
         &room_type_id,
-        &first,
         &nights,
         &after.confirmation_requested_at,
     ];
