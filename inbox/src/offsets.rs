@@ -165,8 +165,8 @@ impl Offsets {
         &self,
         client: &ClientWrapper,
         topics: &Topics,
+        expected: &BTreeMap<Partition, i64>,
         (partition, next): (Partition, i64),
-        expected: i64,
         insert: Option<&[Parameter]>,
     ) -> Result<bool, Error> {
         let (step, insert) = match (insert, &self.step_with_insert) {
@@ -177,6 +177,7 @@ impl Offsets {
         };
         let statement = client.prepare_typed_cached(&step.sql, &step.types).await?;
         let topic = topics.of(partition).on_cluster.as_str();
+        let expected = stored(expected, partition);
         let own: [&(dyn ToSql + Sync); 6] =
             [&self.owner.handler, &self.owner.generation, &topic, &partition.number, &expected, &next];
         let insert = insert.iter().map(|parameter| &**parameter as &(dyn ToSql + Sync));
@@ -203,8 +204,7 @@ impl Offsets {
         next: &BTreeMap<Partition, i64>,
     ) -> Result<Advanced, Error> {
         let (names, numbers) = columns(topics, next.keys());
-        // No offset is negative, so that of a partition which is not this instance's matches nothing.
-        let from: Vec<i64> = next.keys().map(|partition| expected.get(partition).copied().unwrap_or(-1)).collect();
+        let from: Vec<i64> = next.keys().map(|partition| stored(expected, *partition)).collect();
         let to: Vec<i64> = next.values().copied().collect();
         let parameters: [&(dyn ToSql + Sync); 6] =
             [&self.owner.handler, &self.owner.generation, &names, &numbers, &from, &to];
@@ -238,6 +238,11 @@ impl Step {
         );
         Self { sql, types }
     }
+}
+
+/// No offset is negative, so that of a partition which is not this instance's matches nothing.
+fn stored(offsets: &BTreeMap<Partition, i64>, partition: Partition) -> i64 {
+    offsets.get(&partition).copied().unwrap_or(-1)
 }
 
 fn columns<'a>(topics: &'a Topics, partitions: impl Iterator<Item = &'a Partition>) -> (Vec<&'a str>, Vec<i32>) {

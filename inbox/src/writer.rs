@@ -206,9 +206,8 @@ impl<'a, H: Handler> Writer<'a, H> {
         next: (Partition, i64),
     ) -> Result<Result<Effects<'b>, Tried>, Failure> {
         let insert = (!batch.events.is_empty()).then(|| self.of.handler.parameters(&batch.events));
-        // No offset is negative, so that of a partition which is not this instance's matches nothing.
-        let expected = self.stored(next.0).unwrap_or(-1);
-        let is_done = self.of.offsets.step(client, &self.of.topics, next, expected, insert.as_deref()).await?;
+        let Setting { offsets, topics, .. } = self.of;
+        let is_done = offsets.step(client, topics, &self.stored, next, insert.as_deref()).await?;
         // What else there is, a transaction tells.
         Ok(if is_done { Ok(self.all_of(batch)) } else { Err(Tried::Unsorted) })
     }

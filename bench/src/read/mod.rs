@@ -113,7 +113,9 @@ pub(crate) async fn run(args: &Args) -> Result<Report> {
     }
     progress("starting PostgreSQL and Kafka");
     let house = House::open().await?;
-    warm::broker(&house.kafka.bootstrap_servers(), scale.warm_records).await?;
+    if args.only != [Part::Queries] {
+        warm::broker(&house.kafka.bootstrap_servers(), scale.warm_records).await?;
+    }
     if wanted(Part::Apply) || wanted(Part::ApplyLarge) || wanted(Part::Chain) {
         let (backlog, rows) = apply::prepare(&house, scale).await?;
         if wanted(Part::Apply) {

@@ -79,9 +79,10 @@ impl Hurry {
         Ok(Self { ask, pace: Pace::new(Instant::now()) })
     }
 
-    /// Has what few events there are sent at once, all before the one of this number, unless many come one after the other.
+    /// Has what few events there are sent at once, all before the one of this number, unless many come one after the other. Of
+    /// those of the last time there is nothing more to hurry.
     pub(super) fn hurry(&mut self, next: u64, producer: &ThreadedProducer<Context>) {
-        if !self.pace.is_fast(next, Instant::now()) && producer.in_flight_count() <= FEW {
+        if self.pace.last < next && !self.pace.is_fast(next, Instant::now()) && producer.in_flight_count() <= FEW {
             self.hurry_all();
         }
     }

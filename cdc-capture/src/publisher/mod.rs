@@ -72,8 +72,6 @@ pub struct Publisher {
     topic_partitions: TopicPartitions,
     transactions: Option<Transactions>,
     hurry: Option<Hurry>,
-    /// All events below this number were hurried, or need not be.
-    hurried: u64,
 }
 
 /// Why an event was not taken.
@@ -167,7 +165,6 @@ impl Publisher {
             topic_partitions,
             transactions,
             hurry,
-            hurried: 0,
         })
     }
 
@@ -291,10 +288,8 @@ impl Publisher {
     pub fn lull(&mut self, next: u64) {
         if self.look_at_the_clock().is_ok()
             && let (Some(hurry), Some(producer)) = (&mut self.hurry, &self.producer)
-            && self.hurried < next
         {
             hurry.hurry(next, producer);
-            self.hurried = next;
         }
     }
 

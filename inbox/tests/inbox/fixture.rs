@@ -329,7 +329,7 @@ impl Recorder {
     /// Has nothing to do but a single statement.
     pub(crate) fn inserting(topics: &'static [Topic]) -> Self {
         let insert = Insert {
-            select: format!("{INSERT} SELECT unnest($1), unnest($2), unnest($3), unnest($4), unnest($5)"),
+            select: INSERT.to_owned(),
             on_conflict: String::new(),
             types: vec![Type::TEXT_ARRAY, Type::INT4_ARRAY, Type::INT8_ARRAY, Type::TEXT_ARRAY, Type::INT8_ARRAY],
         };
@@ -344,7 +344,8 @@ impl Recorder {
     }
 }
 
-const INSERT: &str = r#"INSERT INTO "the view".effect (topic, partition, message_offset, subject, n)"#;
+const INSERT: &str = r#"INSERT INTO "the view".effect (topic, partition, message_offset, subject, n)
+    SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[], $4::text[], $5::bigint[])"#;
 
 pub(crate) struct Thing {
     topic: Arc<str>,
@@ -393,15 +394,9 @@ impl Handler for Recorder {
     }
 
     async fn apply(&self, transaction: &Transaction<'_>, things: &[Thing]) -> Result<(), Unapplied> {
-        let topics: Vec<&str> = things.iter().map(|thing| &*thing.topic).collect();
-        let partitions: Vec<i32> = things.iter().map(|thing| thing.partition).collect();
-        let offsets: Vec<i64> = things.iter().map(|thing| thing.offset).collect();
-        let subjects: Vec<&str> = things.iter().map(|thing| thing.subject.as_str()).collect();
-        let numbers: Vec<Option<i64>> = things.iter().map(|thing| thing.n).collect();
-        let values = "SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[], $4::text[], $5::bigint[])";
-        transaction
-            .execute(&format!("{INSERT} {values}"), &[&topics, &partitions, &offsets, &subjects, &numbers])
-            .await?;
+        let parameters = self.parameters(things);
+        let parameters: Vec<_> = parameters.iter().map(|parameter| &**parameter as &(dyn ToSql + Sync)).collect();
+        transaction.execute(INSERT, &parameters).await?;
         self.entered.send_modify(|count| *count += 1);
         self.permits.acquire().await.unwrap().forget();
         Ok(())

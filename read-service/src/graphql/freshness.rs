@@ -106,8 +106,12 @@ impl Freshness {
     /// Waits until it is visible there.
     pub(super) async fn wait(&self, awaited: &Awaited, place: Place, deadline: Instant) -> Result<(), Error> {
         let mut parameters = Parameters::default();
+        let summary = match place {
+            Place::View => "SELECT view version",
+            Place::Journal => "SELECT view.event version",
+        };
         let sql = Sql {
-            summary: "SELECT view version",
+            summary,
             text: format!("SELECT {}", awaited.is_visible(place, &mut parameters)),
             parameters: parameters.types(),
         };
