@@ -31,7 +31,7 @@ pub struct RebuildArgs {
     directory: PathBuf,
 
     /// How much memory sorting may take, in MiB, from 1 to 1048576. Less means more files, not more time to speak of.
-    #[arg(long, env = "REBUILD_MEMORY_MIB", default_value = "48", value_name = "MIB")]
+    #[arg(long, env = "REBUILD_MEMORY_MIB", default_value = "32", value_name = "MIB")]
     memory_mib: String,
 
     /// Forgets what an earlier rebuild of these views has done, instead of going on with it.
