@@ -79,6 +79,8 @@ enum Waiting {
     ForCommit,
     /// Word about a topic.
     ForTopic(String, Later<TopicState>),
+    /// That more frames have come: they come fast, and are dearer one by one.
+    ForMore(Instant),
     /// Another try.
     Until(Instant),
 }
@@ -92,6 +94,7 @@ enum Wake {
     Begun(Result<Option<Position>, String>),
     TopicLookedUp(TopicState),
     TryAgain,
+    ReadOn,
     Frame(Result<Frame, replication::Error>),
 }
 
@@ -183,6 +186,7 @@ impl<'a> Session<'a> {
                 Wake::Begun(last) => self.begun(last.map_err(Error::Kafka)?)?,
                 Wake::TopicLookedUp(state) => self.topic_looked_up(state)?,
                 Wake::TryAgain => self.resume()?,
+                Wake::ReadOn => self.waiting = Waiting::No,
                 Wake::Frame(frame) => self.take(frame?).await?,
             }
         }
@@ -204,6 +208,10 @@ impl<'a> Session<'a> {
             match &mut self.waiting {
                 Waiting::ToBegin(begun) => Wake::Begun(begun.await),
                 Waiting::ForTopic(_, answer) => Wake::TopicLookedUp(answer.await),
+                Waiting::ForMore(then) => {
+                    sleep_until(*then).await;
+                    Wake::ReadOn
+                }
                 Waiting::Until(then) => {
                     sleep_until(*then).await;
                     Wake::TryAgain
@@ -248,7 +256,9 @@ impl<'a> Session<'a> {
         for taken in 1.. {
             match next {
                 None => {
-                    self.relay.publisher.lull(self.relay.progress.next_event());
+                    if let Some(wait) = self.relay.publisher.lull(self.relay.progress.next_event()) {
+                        self.waiting = Waiting::ForMore(Instant::now() + wait);
+                    }
                     break;
                 }
                 Some(Frame::Data(message)) => self.deal_with(message)?,

@@ -13,6 +13,7 @@
 mod context;
 mod found;
 mod hurry;
+mod pace;
 mod partitions;
 mod read_back;
 mod settings;
@@ -48,6 +49,7 @@ use tokio::time::{sleep, timeout};
 use crate::{outbox::Event, topic_partitions::TopicPartitions};
 use context::{Context, Shared};
 use hurry::Hurry;
+use pace::{Lull, Pace};
 use partitions::{Partitions, Wait};
 use spans::SendSpans;
 use transaction::Transactions;
@@ -57,6 +59,9 @@ pub const LONGEST_DELIVERY: Duration = Duration::from_secs(40);
 
 /// How long the client may take to free its queue, which it does without a word: after [`Refused::Settling`], so long.
 pub const SETTLING: Duration = Duration::from_millis(1);
+
+/// For how long more of what comes fast is let come, where events linger for long enough to go with it.
+const GATHERS_FOR: Duration = Duration::from_millis(5);
 
 /// A producer and what it has been given.
 pub struct Publisher {
@@ -72,6 +77,9 @@ pub struct Publisher {
     topic_partitions: TopicPartitions,
     transactions: Option<Transactions>,
     hurry: Option<Hurry>,
+    pace: Pace,
+    /// For how long more of what comes fast is let come, before it is read.
+    gathers_for: Duration,
 }
 
 /// Why an event was not taken.
@@ -165,6 +173,8 @@ impl Publisher {
             topic_partitions,
             transactions,
             hurry,
+            pace: Pace::new(Instant::now()),
+            gathers_for: GATHERS_FOR.min(linger / 2),
         })
     }
 
@@ -283,14 +293,17 @@ impl Publisher {
         self.watch.patience()
     }
 
-    /// Nothing comes behind the event before this number for now: unless there is a backlog, what waits for more to be
-    /// sent together is sent at once.
-    pub fn lull(&mut self, next: u64) {
-        if self.look_at_the_clock().is_ok()
-            && let (Some(hurry), Some(producer)) = (&mut self.hurry, &self.producer)
-        {
-            hurry.hurry(next, producer);
+    /// Nothing comes behind the event before this number for now. Where events came one by one, what waits for more to be sent
+    /// together is sent at once. Where they come fast, gives for how long more of them should be let come before they are read:
+    /// relay and server do less for each then.
+    pub fn lull(&mut self, next: u64) -> Option<Duration> {
+        self.look_at_the_clock().ok()?;
+        match (self.pace.lull(next, Instant::now()), &self.hurry, &self.producer) {
+            (Lull::Gap, ..) => return Some(self.gathers_for),
+            (Lull::End, Some(hurry), Some(producer)) => hurry.hurry(producer),
+            _ => {}
         }
+        None
     }
 
     /// The event that was taken last stands here in the log.

@@ -5,6 +5,7 @@
 mod alone;
 mod faults;
 mod fixture;
+mod gathering;
 mod halts;
 mod migrations;
 mod once;

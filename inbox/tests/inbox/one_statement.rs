@@ -1,18 +1,6 @@
-//! A batch of one partition whose effect is a single `INSERT`, and what makes it take a transaction after all; and batches that wait
-//! for more.
+//! A batch of one partition whose effect is a single `INSERT`, and what makes it take a transaction after all.
 
-use std::time::Duration;
-
-use inbox::Intake;
-
-use crate::fixture::{DEADLINE, Fixture, ONE, Recorder, connect, record};
-
-impl Fixture {
-    /// In how many transactions the effects came.
-    async fn transactions(&self) -> i64 {
-        self.number(r#"SELECT count(DISTINCT xmin::text) FROM "the view".effect"#, &[]).await
-    }
-}
+use crate::fixture::{Fixture, ONE, Recorder, connect, record};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn effect_and_offset_are_one_statement() {
@@ -66,6 +54,30 @@ async fn who_holds_the_offset_may_lock_the_table() {
     fixture.assert_once_and_in_order(2).await;
 }
 
+/// Given a statement that waits for longer than an end may take, when the intake is stopped and another one started, then the server
+/// may still execute it, and what it has done is not done again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_that_outlives_its_intake_has_its_effect_once() {
+    let fixture = Fixture::new("outlived", ONE).await;
+    let first = fixture.start(Recorder::inserting(ONE));
+    fixture.produce(&ONE[0], vec![record("a", 1)]).await;
+    fixture.await_effects(1).await;
+    let mut holder = connect(&fixture.admin_url()).await;
+    let holds = holder.transaction().await.unwrap();
+    holds.batch_execute(r#"LOCK TABLE "the view".effect IN SHARE MODE"#).await.unwrap();
+    fixture.produce(&ONE[0], vec![record("a", 2)]).await;
+    fixture.await_waiting(1).await;
+    assert_eq!(first.stop().await, Ok(()));
+    let second = fixture.start(Recorder::inserting(ONE));
+    fixture.await_waiting(2).await;
+    holds.rollback().await.unwrap();
+    fixture.produce(&ONE[0], vec![record("a", 3)]).await;
+    fixture.await_effects(3).await;
+    assert_eq!(second.stop().await, Ok(()));
+    fixture.assert_once_and_in_order(3).await;
+    assert_eq!(fixture.next_offsets().await, 3);
+}
+
 /// Given an aggregate that is parked, when events come, then its own queue and the others are applied; and once what is parked is
 /// seen to, single statements do again.
 #[tokio::test(flavor = "multi_thread")]
@@ -91,30 +103,4 @@ async fn while_something_is_parked_events_are_sorted() {
     assert_eq!(instance.stop().await, Ok(()));
     assert_eq!(*entered.borrow(), before, "nothing is parked any more");
     fixture.assert_once_and_in_order(3).await;
-}
-
-/// Given a handler for which nobody waits, when one event comes after the other, then they are applied together.
-#[tokio::test(flavor = "multi_thread")]
-async fn events_are_gathered_until_the_batch_is_full() {
-    let fixture = Fixture::new("gathered", ONE).await;
-    let recorder = Recorder { gathers_for: Duration::from_secs(3600), ..Recorder::of(ONE) };
-    let mut read = recorder.read.subscribe();
-    let intake = Intake { batch: 2, ..fixture.intake("service") };
-    let instance = Fixture::start_with(intake, recorder);
-    fixture.produce(&ONE[0], vec![record("a", 1)]).await;
-    tokio::time::timeout(DEADLINE, read.wait_for(|read| *read == 1)).await.expect("it is read").unwrap();
-    fixture.produce(&ONE[0], vec![record("a", 2)]).await;
-    fixture.await_effects(2).await;
-    assert_eq!(instance.stop().await, Ok(()));
-    assert_eq!(fixture.transactions().await, 1);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_event_that_nothing_follows_is_gathered_for_no_longer_than_said() {
-    let fixture = Fixture::new("alone", ONE).await;
-    let recorder = Recorder { gathers_for: Duration::from_millis(50), ..Recorder::of(ONE) };
-    let instance = fixture.start(recorder);
-    fixture.produce(&ONE[0], vec![record("a", 1)]).await;
-    fixture.await_effects(1).await;
-    assert_eq!(instance.stop().await, Ok(()));
 }
