@@ -120,13 +120,27 @@ impl Worker {
         String::from_utf8_lossy(&log[log.len().saturating_sub(3_000)..]).into_owned()
     }
 
+    /// Has it stand still, as warm as it is, while something else is done.
+    pub(crate) async fn pause(&self) -> Result<()> {
+        self.signal("-STOP").await
+    }
+
+    /// Has it go on.
+    pub(crate) async fn resume(&self) -> Result<()> {
+        self.signal("-CONT").await
+    }
+
     /// Asks it to end, and kills it when it takes too long.
     pub(crate) async fn stop(mut self) -> Result<()> {
-        let asked = Command::new("kill").arg(self.pid.to_string()).status().await;
-        asked.context("cannot ask the peer to end")?;
+        self.signal("-TERM").await?;
         if timeout(END, self.child.wait()).await.is_err() {
             self.child.kill().await.context("cannot kill the peer")?;
         }
         Ok(())
+    }
+
+    async fn signal(&self, signal: &str) -> Result<()> {
+        let sent = Command::new("kill").arg(signal).arg(self.pid.to_string()).status().await?;
+        if sent.success() { Ok(()) } else { bail!("cannot send {signal} to the peer; its log:\n{}", self.log()) }
     }
 }

@@ -1,7 +1,7 @@
 //! Taking in a backlog: the read service is started on a copy of a database, and timed until everything is in its view.
 //!
 //! Time is PostgreSQL's. It runs from the moment at which the first row was applied until all offsets of the bookings' projection are
-//! found at their ends, which is looked for each 10 ms. So neither the start of the process nor joining the group is in it, nor the
+//! found at their ends, which is looked for each 20 ms. So neither the start of the process nor joining the group is in it, nor the
 //! reading of the first batch; the commit of the last one is.
 
 use std::time::Duration;
@@ -15,7 +15,7 @@ use tokio_postgres::Client;
 use super::house::{Database, House, ReadService, Views};
 use crate::{effort::progress, process::cpu, services::connect};
 
-const LOOK: Duration = Duration::from_millis(10);
+const LOOK: Duration = Duration::from_millis(20);
 /// How long nothing may be applied.
 const STALL: Duration = Duration::from_secs(60);
 

@@ -125,10 +125,8 @@ pub(crate) async fn run(args: &Args) -> Result<Report> {
             apply::into_full(&house, &rows, scale, &mut report).await?;
         }
         if wanted(Part::Chain) {
-            chain::measure(&house, &Outbox::open(&house, "backlog").await?, &rows, scale, &mut report).await?;
-            if let Some(peer) = args.peer {
-                peer::measure(peer, &house, scale, &mut report).await?;
-            }
+            let outbox = Outbox::open(&house, "backlog").await?;
+            chain::measure(&house, &outbox, &rows, args.peer, scale, &mut report).await?;
         }
     }
     if wanted(Part::Rebuild) {

@@ -42,6 +42,11 @@ impl Outbox {
         self.session.execute(make, &[&name]).await.context("cannot make a slot").map(drop)
     }
 
+    /// Removes all events.
+    pub(super) async fn empty(&self) -> Result<()> {
+        self.session.batch_execute("TRUNCATE direct_booking.outbox").await.context("cannot empty the outbox")
+    }
+
     /// Inserts events, many in a transaction, and writes everything to disk.
     pub(super) async fn fill(&self, told: impl Iterator<Item = Result<Told>>) -> Result<()> {
         let mut told = told.peekable();

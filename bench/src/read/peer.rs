@@ -2,8 +2,9 @@
 //! worker.
 //!
 //! The sink makes its table by what it reads, so it has documents that are flat and all of the same members, in an outbox of their own,
-//! and a table with a primary key and no other index. The worker is running and has taken in a tenth of as many events before, since a
-//! JVM has to get warm. Time runs from the first row to the last, by a column whose default is the time.
+//! and a table with a primary key and no other index. The worker has taken in a tenth of as many events before, since a JVM has to get
+//! warm, and is stopped (SIGSTOP) while the backlog is inserted. Time runs from the first row to the last, by a column whose default is
+//! the time.
 
 use std::time::Duration;
 
@@ -12,12 +13,11 @@ use servers::topics;
 use tokio::time::{Instant, sleep};
 use tokio_postgres::Client;
 
-use super::{EVENTS, Scale, house::House};
+use super::house::House;
 use crate::{
     effort::progress,
     peer::{Extent, Peer, Worker},
     process::peak_mib,
-    report::Report,
     services::{connect, execute},
 };
 
@@ -47,20 +47,8 @@ const INSERT: &str = "
         'totalCurrency', 'EUR', 'madeAt', now() + n * interval '1 ms')
     FROM (SELECT gen_random_uuid()::text AS key, n FROM generate_series(1, $1::bigint) AS n) AS made";
 
-/// Measures it; the ratio is ours to the peer's.
-pub(super) async fn measure(peer: Peer, house: &House, scale: Scale, report: &mut Report) -> Result<()> {
-    progress(format_args!("fetching {}", peer.name()));
-    peer.fetch(Extent::Chain).await?;
-    let mut rates = Vec::new();
-    for run in 0..scale.runs {
-        rates.push(run_once(peer, house, run, scale.events).await?);
-    }
-    report.add_rival(peer.name(), "chain", EVENTS, &rates);
-    peer.forget()
-}
-
-/// Events a second.
-async fn run_once(peer: Peer, house: &House, run: u32, events: u64) -> Result<f64> {
+/// Events a second. It has been fetched.
+pub(super) async fn through(peer: Peer, house: &House, run: u32, events: u64) -> Result<f64> {
     let (outbox, view) =
         (house.database(&format!("peer_outbox_{run}")).await?, house.database(&format!("peer_view_{run}")).await?);
     let (writing, reading) = (connect(&outbox.url).await?, connect(&view.url).await?);
@@ -75,8 +63,6 @@ async fn run_once(peer: Peer, house: &House, run: u32, events: u64) -> Result<f6
         ("SINK_DATABASE_NAME", &view.name),
         ("SINK_TABLE", TABLE),
     ];
-    // What it has noted of a slot of this name in another run is of another database.
-    peer.forget().ok();
     let worker = peer.start(Extent::Chain, SLOT, &outbox.url, &settings)?;
     until_streaming(&writing, &worker).await?;
     let warm = events / 10;
@@ -84,7 +70,9 @@ async fn run_once(peer: Peer, house: &House, run: u32, events: u64) -> Result<f6
     until_there(&reading, warm, &worker).await?;
     let alter = format!("ALTER TABLE {TABLE} ADD applied_at timestamptz DEFAULT clock_timestamp()");
     reading.batch_execute(&alter).await.context("cannot note when rows come")?;
+    worker.pause().await?;
     insert(&writing, events).await?;
+    worker.resume().await?;
     until_there(&reading, warm + events, &worker).await?;
     // Those that were there have the time at which the column was added.
     let ask = format!(
@@ -101,6 +89,7 @@ async fn run_once(peer: Peer, house: &House, run: u32, events: u64) -> Result<f6
     house.drop_slot(SLOT).await;
     house.remove(outbox).await?;
     house.remove(view).await?;
+    peer.forget()?;
     Ok(rate)
 }
 
