@@ -147,7 +147,7 @@ async fn change_all(
         changed.extend(decide(&read_booking(row)?));
     }
     changed.sort_by(|((one, _), _), ((other, _), _)| {
-        (&one.room_type_id, one.free_nights()).cmp(&(&other.room_type_id, other.free_nights()))
+        one.room_type_id.cmp(&other.room_type_id).then_with(|| one.free_nights().cmp(other.free_nights()))
     });
     for ((after, event), cause) in changed {
         write(transaction, &after, &Entry::new(&BookingDocument::from(&after), event.ty(), &cause)).await?;
@@ -167,8 +167,7 @@ async fn lock(transaction: &Transaction<'_>, id: &BookingId, command: &Command) 
 async fn write(transaction: &Transaction<'_>, after: &Booking, entry: &Entry) -> Result<(), database::Error> {
     let (id, version, status) = (after.id.as_str(), after.version.get(), after.status.as_str());
     let room_type_id = after.room_type_id.as_str();
-    let (first, nights) = after.free_nights();
-    let nights: Vec<_> = first.iter_days().take(nights as usize).collect();
+    let nights: Vec<_> = after.free_nights().collect();
     let state: [Parameter<'_>; 11] = [
         &id,
         &version,
