@@ -6,10 +6,7 @@ use axum::{
     http::{Request, StatusCode},
     response::IntoResponse,
 };
-use hyper::{
-    body::Incoming,
-    service::{Service, service_fn},
-};
+use hyper::service::{Service, service_fn};
 use hyper_util::service::TowerToHyperService;
 use telemetry::{CancellationToken, admin, health::Health, metrics::Metrics};
 use tokio::net::TcpListener;
@@ -33,7 +30,7 @@ pub async fn serve(listener: TcpListener, shutdown: CancellationToken) -> std::i
     let behaviour = site.behaviour.clone();
     let router = TowerToHyperService::new(api::router(site, admin::router(Health::new(), Metrics::new())));
     let stop = shutdown.clone();
-    let service = service_fn(move |request: Request<Incoming>| {
+    let service = service_fn(move |request: Request<Body>| {
         // How it behaves, and what it was told, can be asked at any time.
         let is_told = ["/availability/", "/bookings/"].iter().any(|path| request.uri().path().starts_with(path));
         let mode = if is_told { behaviour.next() } else { Mode::Normal };

@@ -23,14 +23,13 @@ use std::{
 use auth::{Auth, Denied};
 use axum::{
     Router,
-    body::Body,
     extract::Request,
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
 use futures::{FutureExt, future::BoxFuture};
-use hyper::{body::Incoming, service::Service};
+use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 use tokio::time::Instant;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -78,17 +77,17 @@ impl Routes {
     }
 }
 
-impl Service<hyper::Request<Incoming>> for Routes {
+impl Service<Request> for Routes {
     type Response = Response;
     type Error = Infallible;
     type Future = BoxFuture<'static, Result<Response, Infallible>>;
 
-    fn call(&self, request: hyper::Request<Incoming>) -> Self::Future {
+    fn call(&self, request: Request) -> Self::Future {
         if request.uri().path() != GRAPHQL {
             return self.others.call(request).boxed();
         }
         let served = self.served.clone();
-        let answered = telemetry::http::traced(request.map(Body::new), GRAPHQL, |request| answer(served, request));
+        let answered = telemetry::http::traced(request, GRAPHQL, |request| answer(served, request));
         let answered = AssertUnwindSafe(answered).catch_unwind().map(|caught| {
             // The message of a panic can hold anything: it stays out of the answer, and the panic hook has printed it.
             Ok(caught.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response()))

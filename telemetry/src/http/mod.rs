@@ -2,6 +2,7 @@
 
 mod server;
 mod stall;
+mod unread;
 
 use axum::{
     extract::{MatchedPath, Request},

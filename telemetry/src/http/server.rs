@@ -13,7 +13,6 @@ use std::{
 use axum::{Router, body::Body, serve::Listener};
 use hyper::{
     Request, Response,
-    body::Incoming,
     header::{CONNECTION, HeaderValue},
     server::conn::http1,
     service::{Service, service_fn},
@@ -25,14 +24,14 @@ use hyper_util::{
 use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::stall::Watched;
+use super::{stall::Watched, unread::Unread};
 use crate::shutdown;
 
 /// What clients may take of a server.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// How long until a request's whole header is there, from the connection's start or the last answer on: a connection that
-    /// is kept and not used ends then, too.
+    /// is kept and not used ends then, too. As long is taken what a client still sends of a request that is answered.
     pub header: Duration,
     /// How long a client may take nothing of an answer that is on its way.
     pub stall: Duration,
@@ -70,7 +69,7 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: Cancellation
 /// When the listener fails.
 pub async fn serve_with<S>(listener: TcpListener, service: S, shutdown: CancellationToken) -> std::io::Result<()>
 where
-    S: Service<Request<Incoming>, Response = Response<Body>, Error: std::error::Error + Send + Sync, Future: Send>
+    S: Service<Request<Body>, Response = Response<Body>, Error: std::error::Error + Send + Sync, Future: Send>
         + Clone
         + Send
         + 'static,
@@ -89,7 +88,7 @@ pub async fn serve_within<S>(
     shutdown: CancellationToken,
 ) -> std::io::Result<()>
 where
-    S: Service<Request<Incoming>, Response = Response<Body>, Error: std::error::Error + Send + Sync, Future: Send>
+    S: Service<Request<Body>, Response = Response<Body>, Error: std::error::Error + Send + Sync, Future: Send>
         + Clone
         + Send
         + 'static,
@@ -102,7 +101,7 @@ where
 
 async fn run<S>(limits: Limits, mut listener: TcpListener, service: S, shutdown: CancellationToken)
 where
-    S: Service<Request<Incoming>, Response = Response<Body>, Error: std::error::Error + Send + Sync, Future: Send>
+    S: Service<Request<Body>, Response = Response<Body>, Error: std::error::Error + Send + Sync, Future: Send>
         + Clone
         + Send
         + 'static,
@@ -126,11 +125,13 @@ where
         let is_released = Arc::new(AtomicBool::new(false));
         let stream = TokioIo::new(Watched::new(stream, limits.stall, Arc::clone(&is_released)));
         let place = Arc::new(Mutex::new(Some(place)));
-        let (service, lasting) = (service.clone(), Arc::clone(&place));
+        let (service, lasting, unread) = (service.clone(), Arc::clone(&place), Unread::default());
         let answers = service_fn(move |request| {
-            let (answered, lasting) = (service.call(request), Arc::clone(&lasting));
+            let answered = service.call(unread.watch(request, limits.header));
+            let (lasting, unread) = (Arc::clone(&lasting), unread.clone());
             async move {
                 let mut response = answered.await?;
+                unread.tell(&mut response);
                 if response.extensions().get::<Lasting>().is_some() {
                     drop(lasting.lock().unwrap_or_else(PoisonError::into_inner).take());
                     // Another request would be without a place.
@@ -165,8 +166,12 @@ where
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use axum::{BoxError, Extension, routing::get};
-    use futures::stream;
+    use axum::{
+        BoxError, Extension,
+        http::StatusCode,
+        routing::{self, get},
+    };
+    use futures::{StreamExt, stream};
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::TcpStream,
@@ -308,6 +313,72 @@ mod tests {
         }
         let twice = "GET /brief HTTP/1.1\r\nhost: a\r\n\r\n".repeat(2);
         assert_eq!(rest(server.send(&twice).await).await.matches("200 OK").count(), 1);
+    }
+
+    /// A POST of a body this long.
+    fn post(path: &str, length: usize) -> String {
+        format!("POST {path} HTTP/1.1\r\nhost: a\r\ncontent-length: {length}\r\n\r\n")
+    }
+
+    #[tokio::test]
+    async fn who_is_refused_unread_has_the_answer_also_once_all_is_sent_and_knows_that_the_connection_ends() {
+        let refuse = || async { StatusCode::PAYLOAD_TOO_LARGE };
+        let some = |body: Body| async move {
+            let first = body.into_data_stream().next().await;
+            (StatusCode::PAYLOAD_TOO_LARGE, first.unwrap().unwrap())
+        };
+        let server =
+            start(PATIENT, Router::new().route("/", routing::post(refuse)).route("/some", routing::post(some))).await;
+        for path in ["/", "/some"] {
+            // More than the buffers between the two hold.
+            let body = vec![b'x'; 16 * 1024 * 1024];
+            let mut client = server.send(&post(path, body.len())).await;
+            let mut answer = String::new();
+            let sent = timeout(LONG, async {
+                client.write_all(&body).await?;
+                client.read_to_string(&mut answer).await
+            });
+            sent.await.expect("what is sent is taken").unwrap();
+            assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("connection: close"), "{answer}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_read_or_was_never_sent_ends_no_connection() {
+        let read = |body: String| async move { body };
+        let refuse = || async { StatusCode::PAYLOAD_TOO_LARGE };
+        let server = start(PATIENT, Router::new().route("/", routing::post(read).get(refuse))).await;
+        let get = "GET / HTTP/1.1\r\nhost: a\r\n\r\n";
+        let all = [
+            &post("/", 4),
+            "well",
+            &post("/", 0),
+            get,
+            "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n2\r\nas\r\n0\r\n\r\n",
+            REQUEST,
+        ]
+        .concat();
+        let answers = rest(server.send(&all).await).await;
+        assert_eq!(
+            (answers.matches("HTTP/1.1").count(), answers.matches("connection: close").count()),
+            (5, 1),
+            "{answers}"
+        );
+    }
+
+    #[tokio::test]
+    async fn who_asks_whether_to_send_is_not_told_to_where_nobody_reads() {
+        let server = start(PATIENT, Router::new().route("/", routing::post(|| async { "refused" }))).await;
+        let asks = post("/", 4).replace("\r\n\r\n", "\r\nexpect: 100-continue\r\n\r\n");
+        let answer = rest(server.send(&asks).await).await;
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("connection: close"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn what_is_never_sent_of_a_body_holds_a_connection_for_a_while_only() {
+        let limits = Limits { header: Duration::from_millis(50), ..PATIENT };
+        let server = start(limits, Router::new().route("/", routing::post(|| async { "refused" }))).await;
+        assert!(rest(server.send(&post("/", 4)).await).await.ends_with("refused"));
     }
 
     #[tokio::test]
