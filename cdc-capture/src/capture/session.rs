@@ -114,7 +114,6 @@ pub(super) struct Session<'a> {
     kafka: KafkaWatch<'a>,
     tries: Backoff,
     recovery: Recovery,
-    /// How long this process may stand still, and how long an event may be in flight.
     /// All events below this number were in flight at that time.
     oldest: (u64, Instant),
 }
