@@ -131,10 +131,12 @@ where
             let (lasting, unread) = (Arc::clone(&lasting), unread.clone());
             async move {
                 let mut response = answered.await?;
-                unread.tell(&mut response);
-                if response.extensions().get::<Lasting>().is_some() {
+                let is_lasting = response.extensions().get::<Lasting>().is_some();
+                if is_lasting {
                     drop(lasting.lock().unwrap_or_else(PoisonError::into_inner).take());
-                    // Another request would be without a place.
+                }
+                // Another request would be without a place, or behind what is left of this one.
+                if is_lasting || unread.is_left() {
                     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
                 Ok::<_, S::Error>(response)

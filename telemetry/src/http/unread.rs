@@ -15,9 +15,9 @@ use std::{
 
 use axum::body::Body;
 use hyper::{
-    Request, Response,
+    Request,
     body::{Body as _, Bytes, Frame, Incoming, SizeHint},
-    header::{CONNECTION, EXPECT, HeaderValue},
+    header::EXPECT,
 };
 use tokio::{runtime::Handle, time::timeout};
 
@@ -31,29 +31,27 @@ impl Unread {
         self.0.store(!request.body().is_end_stream(), Ordering::Relaxed);
         // Who asks first does not send what is not wanted.
         let limit = (!request.headers().contains_key(EXPECT)).then_some(limit);
-        request.map(|body| if body.is_end_stream() { Body::empty() } else { self.watched(body, limit) })
+        request.map(|body| match body.is_end_stream() {
+            true => Body::empty(),
+            false => Body::new(Taken { body: Some(body), unread: self.clone(), limit }),
+        })
     }
 
-    fn watched(&self, body: Incoming, limit: Option<Duration>) -> Body {
-        Body::new(Watched { body: Some(body), unread: self.clone(), limit })
-    }
-
-    /// Says in the answer that the connection ends with it, if it does.
-    pub(super) fn tell(&self, response: &mut Response<Body>) {
-        if self.0.load(Ordering::Relaxed) {
-            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-        }
+    /// Whether it has: the connection ends with the answer then.
+    pub(super) fn is_left(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
     }
 }
 
-struct Watched {
+/// A body that is taken to its end, also where nobody wants it any more.
+struct Taken {
     /// None once it was read to its end.
     body: Option<Incoming>,
     unread: Unread,
     limit: Option<Duration>,
 }
 
-impl hyper::body::Body for Watched {
+impl hyper::body::Body for Taken {
     type Data = Bytes;
     type Error = hyper::Error;
 
@@ -79,7 +77,7 @@ impl hyper::body::Body for Watched {
     }
 }
 
-impl Drop for Watched {
+impl Drop for Taken {
     fn drop(&mut self) {
         let (Some(mut body), Some(limit), Ok(runtime)) = (self.body.take(), self.limit, Handle::try_current()) else {
             return;
